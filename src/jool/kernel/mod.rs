@@ -1,0 +1,413 @@
+//! The kernel's Jool, over Generic Netlink.
+//!
+//! Two sockets: `events` is subscribed to the module's multicasts and to nlctrl's notices of
+//! families that come and go; `commands` carries requests. The module deals with a request inside
+//! the sending system call, so an answer is there at once or not at all.
+
+mod message;
+mod socket;
+
+use std::fs;
+use std::io;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::{Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
+use crate::session::{Format, HEADER, Identity, Prefix, Protocol, Reject, Session, Timeouts};
+use crate::session::{State, Timer, parse_run};
+use message::{JoolMessage, Message, NAME, Operation, Request, global, root};
+use socket::{Family, Socket};
+
+/// Receive buffer asked for, in bytes: a whole advertisement of some 100,000 sessions fits.
+const EVENTS_BUFFER: usize = 8 << 20;
+/// Commands have one short answer each.
+const COMMANDS_BUFFER: usize = 256 << 10;
+/// No message of the module was longer than a page.
+const MESSAGE: usize = 64 << 10;
+/// The module of 4.1.x demands its own major and minor number, and looks at no more.
+const SPOKEN: [u8; 4] = [4, 1, 0, 0];
+
+const VERSION_FILE: &str = "/sys/module/jool/version";
+
+/// A NAT64 instance of the kernel module, in the network namespace of the thread that opened it.
+pub struct Kernel {
+    settings: Settings,
+    name: [u8; NAME],
+    events: AsyncFd<Socket>,
+    commands: Socket,
+    family: Option<Family>,
+    sequence: u32,
+    request: Request,
+    answer: Box<[u8]>,
+    packet: Box<[u8]>,
+}
+
+impl Kernel {
+    /// Opens the sockets; the module need not be there yet. Needs a tokio runtime.
+    ///
+    /// The module looks an instance up in the network namespace of the thread that asks, so this
+    /// must be used from a thread of the same namespace.
+    pub fn open(settings: Settings) -> io::Result<Self> {
+        let mut name = [0; NAME];
+        let given = settings.instance.as_bytes();
+        match name.get_mut(..given.len()) {
+            Some(field) if given.len() < NAME => field.copy_from_slice(given),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "instance name too long")),
+        }
+        let events = Socket::open(EVENTS_BUFFER)?;
+        events.join(u32::from(message::NLCTRL))?;
+        Ok(Self {
+            settings,
+            name,
+            events: events.into_async()?,
+            commands: Socket::open(COMMANDS_BUFFER)?,
+            family: None,
+            sequence: 0,
+            request: Request::default(),
+            answer: vec![0; MESSAGE].into(),
+            packet: vec![0; MESSAGE].into(),
+        })
+    }
+
+    /// Starts a request to the attached family.
+    fn begin(&mut self, operation: Operation) -> Result<&mut Request, Refusal> {
+        let family = self.family.ok_or(Refusal::NotAttached)?;
+        // 0 is for multicasts, the highest for nlctrl.
+        self.sequence = self.sequence % (socket::RESOLVE - 1) + 1;
+        Ok(self.request.begin(family.id, self.sequence, operation, &self.name, SPOKEN))
+    }
+
+    /// Sends the request and reads its answer; `None` when there is none, which is how the module
+    /// says that a JOOLD operation succeeded.
+    fn execute(&mut self) -> Result<Option<JoolMessage<'_>>, Refusal> {
+        self.commands.send(self.request.finish()).map_err(Refusal::Io)?;
+        let family = self.family.map(|family| family.id);
+        let length = loop {
+            let length = match self.commands.receive(&mut self.answer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(Refusal::Io(error)),
+            };
+            match Message::parse(self.answer.get(..length).unwrap_or_default(), family) {
+                Ok(Message::Jool(answer)) if answer.sequence == self.sequence => break length,
+                Ok(Message::Error { sequence, errno }) if sequence == self.sequence => {
+                    if errno == nix::libc::ENOENT {
+                        // The id is of a module that was removed.
+                        self.forget_family();
+                        return Err(Refusal::NotAttached);
+                    }
+                    return Err(Refusal::Jool { errno, message: String::new() });
+                }
+                // Late answers to requests that were given up.
+                Ok(_) => {}
+                Err(message::Malformed) => return Err(Refusal::Answer("is malformed")),
+            }
+        };
+        match Message::parse(self.answer.get(..length).unwrap_or_default(), family) {
+            Ok(Message::Jool(answer)) => answer.into_result().map(Some),
+            _ => Err(Refusal::Answer("is malformed")),
+        }
+    }
+
+    /// Like [`Kernel::execute`], for operations that always have an answer.
+    fn ask(&mut self) -> Result<JoolMessage<'_>, Refusal> {
+        self.execute()?.ok_or(Refusal::Answer("did not come"))
+    }
+
+    fn forget_family(&mut self) {
+        if let Some(family) = self.family.take() {
+            self.events.get_ref().leave(family.group);
+        }
+    }
+
+    /// Resolves the family and subscribes, unless that is done.
+    fn subscribe(&mut self) -> Result<(), Unavailable> {
+        if self.family.is_some() {
+            return Ok(());
+        }
+        let resolved = self.commands.resolve(&mut self.answer).map_err(Refusal::Io);
+        let family = resolved.map_err(Unavailable::from)?.ok_or(Unavailable::NoModule)?;
+        self.events.get_ref().join(family.group).map_err(Refusal::Io)?;
+        self.family = Some(family);
+        Ok(())
+    }
+
+    /// Reads the settings that matter here.
+    fn globals(&mut self) -> Result<Globals, Refusal> {
+        let mut globals = Globals::default();
+        let mut last = None;
+        loop {
+            let request = self.begin(Operation::GlobalForeach)?;
+            if let Some(last) = last {
+                request.attribute(root::OFFSET_U8, &[last]);
+            }
+            let answer = self.ask()?;
+            let more = answer.more;
+            let before = last;
+            for (kind, value) in answer.attributes {
+                last = u8::try_from(kind).ok();
+                globals.take(kind, value)?;
+            }
+            if !more {
+                return Ok(globals);
+            }
+            if last == before {
+                return Err(Refusal::Answer("announces more settings and holds none"));
+            }
+        }
+    }
+
+    /// Acknowledges without looking for an error: whatever it is, attach() meets it too.
+    fn acknowledge_unheard(&mut self) {
+        if self.begin(Operation::JooldAck).is_ok() {
+            let _ = self.commands.send(self.request.finish());
+        }
+    }
+
+    /// Whether the instance is there. Other operations would have the module log its absence.
+    fn is_alive(&mut self) -> Result<bool, Refusal> {
+        self.begin(Operation::InstanceHello)?;
+        match self.ask()?.attributes.find(1) {
+            Some([status, ..]) => Ok(*status == 0),
+            _ => Err(Refusal::Answer("to a hello is empty")),
+        }
+    }
+
+    /// Sets what is not as session synchronisation needs it. In one request, because the module
+    /// replaces the instance, and logs that, with each.
+    fn repair(&mut self, globals: &Globals, version: Version) -> Result<Vec<Repair>, Refusal> {
+        let deadline = u32::try_from(self.settings.flush_interval.as_millis()).unwrap_or(u32::MAX);
+        // Modules before 4.1.11 lose, and leak, each record that meets a full packet, so the fewer
+        // wait together the better (measured on 4.1.9). Later ones keep a queue.
+        let asap = u32::from(version.revision < 11);
+        // More records than fit the module's 1,500 bytes, or none at all, and nothing is ever sent
+        // (measured on 4.1.13).
+        let fitting = u32::try_from(1440 / version.format().length()).unwrap_or(1);
+        let most_set = globals.most_per_packet.filter(|most| (1..=fitting).contains(most));
+        let mut repairs = Vec::new();
+        let mut update = Request::default();
+        for (setting, id, found, set) in [
+            ("ss-flush-asap", global::SS_FLUSH_ASAP, globals.flush_asap, asap),
+            ("ss-flush-deadline", global::SS_FLUSH_DEADLINE, globals.flush_deadline, deadline),
+            ("ss-capacity", global::SS_CAPACITY, globals.capacity, self.settings.queue_capacity),
+            (
+                "ss-max-sessions-per-packet",
+                global::SS_MAX_SESSIONS_PER_PACKET,
+                globals.most_per_packet,
+                most_set.unwrap_or(fitting),
+            ),
+            ("ss-enabled", global::SS_ENABLED, globals.enabled, 1),
+        ] {
+            // A setting that the version does not have is not there.
+            let Some(found) = found.filter(|found| *found != set) else { continue };
+            if matches!(id, global::SS_ENABLED | global::SS_FLUSH_ASAP) {
+                update.attribute(id, &[u8::from(set != 0)]);
+            } else {
+                update.attribute(id, &set.to_ne_bytes());
+            }
+            repairs.push(Repair { setting, found, set });
+        }
+        if !repairs.is_empty() {
+            self.begin(Operation::GlobalUpdate)?.nested(root::GLOBALS, update.bytes());
+            self.execute()?;
+        }
+        Ok(repairs)
+    }
+
+    /// The module's counter of a number, for tests and measurements in place of a dump.
+    pub fn counter(&mut self, counter: u8) -> Result<u64, Refusal> {
+        let offset = counter.checked_sub(1);
+        let request = self.begin(Operation::StatsForeach)?;
+        if let Some(offset) = offset {
+            request.attribute(root::OFFSET_U8, &[offset]);
+        }
+        let answer = self.ask()?;
+        let value = answer.attributes.find(u16::from(counter)).and_then(message::number);
+        value.ok_or(Refusal::Answer("lacks the counter"))
+    }
+}
+
+impl Jool for Kernel {
+    fn attach(&mut self) -> Result<Instance, Unavailable> {
+        // Read each time: the module may have been replaced by another version meanwhile, and its
+        // family may outlive it (SIIT Jool shares it).
+        let version = match fs::read_to_string(VERSION_FILE) {
+            Ok(text) => Version::supported(&text).map_err(Unavailable::Unsupported)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.forget_family();
+                return Err(Unavailable::NoModule);
+            }
+            Err(error) => return Err(Refusal::Io(error).into()),
+        };
+        self.subscribe()?;
+        if !self.is_alive()? {
+            return Err(Unavailable::NoInstance(self.settings.instance.clone()));
+        }
+        let globals = self.globals()?;
+        let instance = globals.instance(version)?;
+        if self.settings.manage {
+            let repairs = self.repair(&globals, version)?;
+            return Ok(Instance { repairs, ..instance });
+        }
+        if globals.enabled == Some(0) {
+            return Err(Unavailable::SyncDisabled(self.settings.instance.clone()));
+        }
+        Ok(instance)
+    }
+
+    async fn readable(&mut self) -> io::Result<()> {
+        self.events.readable().await?.retain_ready();
+        Ok(())
+    }
+
+    fn receive(&mut self, mut records: impl FnMut(&[u8])) -> Received {
+        let packet = &mut self.packet;
+        let read = self.events.try_io(Interest::READABLE, |events| events.receive(packet));
+        let length = match read {
+            Ok(length) => length,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::WouldBlock => Received::Nothing,
+                    io::ErrorKind::InvalidData => Received::Malformed,
+                    _ if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {
+                        // The packet in flight may be among the lost: without this the module
+                        // would wait for its deadline.
+                        self.acknowledge_unheard();
+                        Received::Overflow
+                    }
+                    kind => Received::Failed(kind),
+                };
+            }
+        };
+        let family = self.family.map(|family| family.id);
+        let name = self.settings.instance.as_bytes();
+        let packet = std::mem::take(&mut self.packet);
+        let received = match Message::parse(packet.get(..length).unwrap_or_default(), family) {
+            Ok(Message::Jool(multicast)) if multicast.instance == name => {
+                match multicast.attributes.find(root::SESSION_ENTRIES) {
+                    Some(run) => {
+                        // Before anything else, so that the next packet is made meanwhile.
+                        self.acknowledge_unheard();
+                        records(run);
+                        Received::Records(run.len())
+                    }
+                    None => Received::Malformed,
+                }
+            }
+            Ok(Message::Family { name }) if name == message::FAMILY.as_bytes() => {
+                self.forget_family();
+                Received::ModuleChanged
+            }
+            // Of another instance in this namespace, or another family's notice.
+            Ok(_) => Received::Other,
+            Err(message::Malformed) => Received::Malformed,
+        };
+        self.packet = packet;
+        received
+    }
+
+    fn acknowledge(&mut self) -> Result<(), Refusal> {
+        self.begin(Operation::JooldAck)?;
+        self.execute().map(drop)
+    }
+
+    fn add(&mut self, run: &[u8]) -> Result<(), Refusal> {
+        // Without SESSION_ENTRIES the module oopses, and an empty one holds nothing to add.
+        if run.is_empty() || run.len() > super::MAX_RUN {
+            return Ok(());
+        }
+        self.begin(Operation::JooldAdd)?.nested(root::SESSION_ENTRIES, run);
+        self.execute().map(drop)
+    }
+
+    fn dump(
+        &mut self,
+        protocol: Protocol,
+        after: Option<&Identity>,
+        page: impl FnMut(Result<Session, Reject>),
+    ) -> Result<bool, Refusal> {
+        let pool6 = self.globals()?.pool6.ok_or(Refusal::Answer("lacks pool6"))?;
+        let mut offset = Vec::new();
+        if let Some(&id) = after {
+            // Only the addresses and ports of the last entry matter.
+            let last = Session { id, state: State::Established, timer: Timer::Established, lifetime: 0 };
+            Format::Tlv140.write(&last, &pool6, &mut offset);
+        }
+        let request = self.begin(Operation::SessionForeach)?;
+        request.attribute(root::PROTO, &[protocol as u8]);
+        if let Some(entry) = offset.get(HEADER..) {
+            request.nested(root::OFFSET, entry);
+        }
+        let answer = self.ask()?;
+        parse_run(answer.attributes.bytes(), &pool6, page);
+        Ok(answer.more)
+    }
+}
+
+/// The settings of an instance that matter here.
+#[derive(Default)]
+struct Globals {
+    pool6: Option<Prefix>,
+    timeouts: [Option<u32>; 4],
+    enabled: Option<u32>,
+    flush_asap: Option<u32>,
+    flush_deadline: Option<u32>,
+    capacity: Option<u32>,
+    most_per_packet: Option<u32>,
+}
+
+impl Globals {
+    fn take(&mut self, kind: u16, value: &[u8]) -> Result<(), Refusal> {
+        if kind == global::POOL6 {
+            self.pool6 = match message::prefix(value) {
+                Some((address, length)) => Prefix::new(address, length).ok(),
+                None => return Err(Refusal::Answer("holds a pool6 that is no prefix")),
+            };
+            return Ok(());
+        }
+        // Settings of other shapes do not matter here.
+        let Some(number) = message::number(value).and_then(|number| u32::try_from(number).ok())
+        else {
+            return Ok(());
+        };
+        let [established, transitory, udp, icmp] = &mut self.timeouts;
+        match kind {
+            global::TCP_EST_TIMEOUT => *established = Some(number),
+            global::TCP_TRANS_TIMEOUT => *transitory = Some(number),
+            global::UDP_TIMEOUT => *udp = Some(number),
+            global::ICMP_TIMEOUT => *icmp = Some(number),
+            global::SS_ENABLED => self.enabled = Some(number),
+            global::SS_FLUSH_ASAP => self.flush_asap = Some(number),
+            global::SS_FLUSH_DEADLINE => self.flush_deadline = Some(number),
+            global::SS_CAPACITY => self.capacity = Some(number),
+            global::SS_MAX_SESSIONS_PER_PACKET => self.most_per_packet = Some(number),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn instance(&self, version: Version) -> Result<Instance, Refusal> {
+        let [Some(tcp_established), Some(tcp_transitory), Some(udp), Some(icmp)] = self.timeouts
+        else {
+            return Err(Refusal::Answer("lacks the session timeouts"));
+        };
+        Ok(Instance {
+            version,
+            format: version.format(),
+            pool6: self.pool6.ok_or(Refusal::Answer("lacks pool6"))?,
+            timeouts: Timeouts { tcp_established, tcp_transitory, udp, icmp },
+            repairs: Vec::new(),
+        })
+    }
+}
+
+impl From<Refusal> for Unavailable {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Jool { errno: nix::libc::EPERM, .. } => Self::Permission,
+            Refusal::NotAttached => Self::NoModule,
+            refusal => Self::Refused(refusal),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A nonblocking Generic Netlink socket, and the ids that nlctrl gives out.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use neli::consts::genl::{CtrlAttr, CtrlAttrMcastGrp, CtrlCmd, Index};
+use neli::consts::nl::{GenlId, NlmF};
+use neli::consts::socket::{Msg, NlFamily};
+use neli::genl::{AttrTypeBuilder, Genlmsghdr, GenlmsghdrBuilder, NlattrBuilder};
+use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
+use neli::socket::NlSocket;
+use neli::types::GenlBuffer;
+use neli::utils::Groups;
+use neli::{FromBytes, ToBytes};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::message::{FAMILY, GROUP};
+
+/// A Generic Netlink socket.
+pub(super) struct Socket(NlSocket);
+
+/// The family's ids, as long as the module stays loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    pub(super) id: u16,
+    pub(super) group: u32,
+}
+
+impl Socket {
+    /// Opens a socket in the caller's network namespace, with a receive buffer of this many bytes
+    /// as far as the system allows.
+    pub(super) fn open(receive_buffer: usize) -> io::Result<Self> {
+        let socket = Self(NlSocket::connect(NlFamily::Generic, None, Groups::empty())?);
+        socket.0.nonblock()?;
+        if setsockopt(&socket, sockopt::RcvBufForce, &receive_buffer).is_err() {
+            setsockopt(&socket, sockopt::RcvBuf, &receive_buffer)?;
+        }
+        Ok(socket)
+    }
+
+    /// Registers the socket with the current tokio runtime, for reading.
+    #[allow(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
+    pub(super) fn into_async(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the descriptor belongs to the NlSocket inside, which opened it, never changes it
+        // and closes it only when it is dropped.
+        Ok(unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }?)
+    }
+
+    /// Hands a message to the kernel, which deals with it before this returns.
+    pub(super) fn send(&self, message: &[u8]) -> io::Result<()> {
+        retry(|| self.0.send(message, Msg::empty())).map(drop)
+    }
+
+    /// Reads one message; `WouldBlock` when there is none, `InvalidData` when it is longer than
+    /// the buffer.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (length, _) = retry(|| self.0.recv(&mut *buffer, Msg::TRUNC))?;
+        if length > buffer.len() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(length)
+    }
+
+    /// Joins a multicast group; once more does no harm.
+    pub(super) fn join(&self, group: u32) -> io::Result<()> {
+        self.0.add_mcast_membership(Groups::new_groups(&[group]))
+    }
+
+    /// Leaves a multicast group.
+    pub(super) fn leave(&self, group: u32) {
+        // One that went with its module is left already.
+        let _ = self.0.drop_mcast_membership(Groups::new_groups(&[group]));
+    }
+
+    /// Asks nlctrl for Jool's ids; `None` when the family is not there.
+    pub(super) fn resolve(&self, buffer: &mut [u8]) -> io::Result<Option<Family>> {
+        self.send(&get_family().map_err(io::Error::other)?)?;
+        loop {
+            let length = self.receive(buffer)?;
+            let answer = buffer.get(..length).unwrap_or_default();
+            match parse_family(answer) {
+                Ok(Answer::Family(family)) => return Ok(Some(family)),
+                Ok(Answer::Unknown) => return Ok(None),
+                Ok(Answer::Other) => {}
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            }
+        }
+    }
+}
+
+enum Answer {
+    Family(Family),
+    Unknown,
+    Other,
+}
+
+fn get_family() -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let name = NlattrBuilder::default()
+        .nla_type(AttrTypeBuilder::default().nla_type(CtrlAttr::FamilyName).build()?)
+        .nla_payload(FAMILY)
+        .build()?;
+    let payload = GenlmsghdrBuilder::default()
+        .cmd(CtrlCmd::Getfamily)
+        .version(2)
+        .attrs([name].into_iter().collect::<GenlBuffer<_, _>>())
+        .build()?;
+    let message = NlmsghdrBuilder::default()
+        .nl_type(GenlId::Ctrl)
+        .nl_flags(NlmF::REQUEST)
+        .nl_seq(RESOLVE)
+        .nl_payload(NlPayload::Payload(payload))
+        .build()?;
+    let mut bytes = io::Cursor::new(Vec::new());
+    message.to_bytes(&mut bytes)?;
+    Ok(bytes.into_inner())
+}
+
+/// Sequence number of requests to nlctrl; requests to Jool never use it.
+pub(super) const RESOLVE: u32 = u32::MAX;
+
+fn parse_family(bytes: &[u8]) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    type CtrlMessage = Nlmsghdr<GenlId, Genlmsghdr<CtrlCmd, CtrlAttr>>;
+    let mut cursor = io::Cursor::new(bytes);
+    let message = CtrlMessage::from_bytes(&mut cursor)?;
+    if *message.nl_seq() != RESOLVE {
+        return Ok(Answer::Other);
+    }
+    let payload = match message.nl_payload() {
+        NlPayload::Payload(payload) => payload,
+        NlPayload::Err(error) if *error.error() == -nix::libc::ENOENT => return Ok(Answer::Unknown),
+        NlPayload::Err(error) => {
+            return Err(io::Error::from_raw_os_error(error.error().saturating_neg()).into());
+        }
+        _ => return Ok(Answer::Other),
+    };
+    let attributes = payload.attrs().get_attr_handle();
+    let id = attributes.get_attr_payload_as::<u16>(CtrlAttr::FamilyId)?;
+    for group in attributes.get_nested_attributes::<Index>(CtrlAttr::McastGroups)?.iter() {
+        let group = group.get_attr_handle::<CtrlAttrMcastGrp>()?;
+        let name = group.get_attr_payload_as_with_len::<String>(CtrlAttrMcastGrp::Name)?;
+        if name == GROUP {
+            let group = group.get_attr_payload_as::<u32>(CtrlAttrMcastGrp::Id)?;
+            return Ok(Answer::Family(Family { id, group }));
+        }
+    }
+    Err(format!("the family {FAMILY} has no multicast group {GROUP}").into())
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Socket {
+    #[allow(unsafe_code, reason = "neli's socket lends its descriptor as a number only")]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as the NlSocket lives, and the borrow of self
+        // keeps it alive.
+        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+    }
+}

@@ -1,0 +1,9 @@
+//! Session synchronisation for Jool, the Linux kernel's stateful NAT64.
+//!
+//! [`session`] knows what a session is and how records of it look; [`jool`] talks with this node's
+//! NAT64; [`replication`] decides what is sent and what is applied; [`net`] owns the UDP sockets;
+//! [`config`] reads the JSON file; [`service`] wires them into the running daemon.
+
+pub mod jool;
+pub mod replication;
+pub mod session;

@@ -1,0 +1,61 @@
+//! What a guest's scenarios need and Debian does not bring: traffic through a NAT64, a server for
+//! it, and single datagrams on the sync network.
+
+#![deny(unsafe_code)]
+
+mod lab {
+    pub mod flows;
+    pub mod frames;
+    pub mod pace;
+    pub mod ping;
+    pub mod route;
+    pub mod serve;
+    pub mod tcp;
+}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use lab::{flows, frames, ping, serve, tcp};
+
+/// Any failure ends the program with one sentence.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+#[command(
+    name = "guest-lab",
+    about = "Traffic and raw datagrams for the guest's scenarios"
+)]
+enum Command {
+    /// Sends UDP datagrams of many flows through the NAT64
+    Flows(flows::Flows),
+    /// Opens TCP connections through the NAT64, keeps them busy, and closes them
+    Tcp(tcp::Tcp),
+    /// Sends ICMP echo requests with many identifiers through the NAT64
+    Ping(ping::Ping),
+    /// Answers TCP and UDP with what was received, until killed
+    Serve(serve::Serve),
+    /// Sends literal datagrams to a group
+    SendFrame(frames::SendFrame),
+    /// Prints the datagrams that a group receives: sender, length, bytes in hex
+    ListenFrames(frames::ListenFrames),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
+        Command::Flows(flows) => flows.run(),
+        Command::Tcp(tcp) => tcp.run(),
+        Command::Ping(ping) => ping.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::SendFrame(send) => send.run(),
+        Command::ListenFrames(listen) => listen.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("guest-lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
