@@ -65,6 +65,8 @@ pub struct Settings {
 /// An instance that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
+    /// Its name.
+    pub name: String,
     /// The module's version.
     pub version: Version,
     /// The record format of that version.

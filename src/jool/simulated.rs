@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -224,7 +224,7 @@ impl Handle {
     }
 
     /// Translates the first packet of a new UDP session from the next free mask, and says which.
-    pub fn open_udp(&self, src6: std::net::Ipv6Addr, src6_port: u16) -> Session {
+    pub fn open_udp(&self, src6: Ipv6Addr, src6_port: u16) -> Session {
         let mut module = self.lock();
         let (src4, src4_port) = (module.pool4, module.next_port);
         module.next_port = src4_port.checked_add(1).unwrap_or(1024);
@@ -337,6 +337,7 @@ impl Jool for Simulated {
             return Err(Unavailable::SyncDisabled(instance.clone()));
         }
         Ok(Instance {
+            name: instance.clone(),
             version: module.version,
             format: module.version.format(),
             pool6: Prefix::WELL_KNOWN,
@@ -421,5 +422,27 @@ impl Jool for Simulated {
             page(Ok(module.entry(id, entry, now)));
         }
         Ok(entries.next().is_some())
+    }
+}
+
+/// Translates made-up traffic for ever: this many new UDP sessions per second, each of three
+/// packets.
+pub async fn traffic(jool: &Handle, sessions_per_second: u32) {
+    if sessions_per_second == 0 {
+        std::future::pending::<()>().await;
+    }
+    let start = Instant::now();
+    let mut opened = 0_u64;
+    loop {
+        let due = start.elapsed().as_secs_f64() * f64::from(sessions_per_second);
+        while (opened as f64) < due {
+            let [a, b, c, d, e, f, g, h] = opened.to_be_bytes().map(u16::from);
+            let host = Ipv6Addr::new(0x2001, 0xdb8, a << 8 | b, c << 8 | d, 0, 0, e, f << 8 | g);
+            let session = jool.open_udp(host, 1024 + h);
+            jool.translate(session);
+            jool.translate(session);
+            opened += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -271,12 +271,15 @@ hears_jool() { at "$1" grep -qE '^[0-9a-f]+ +16 +[0-9]+ +0*[1-9a-f]' /proc/net/n
 # advertise NODE: the operator's command, by its old or its new name.
 advertise() { at "$1" jool session advertise 2>/dev/null || at "$1" jool joold advertise; }
 
-# dmesg_is_silent: whether the kernel has had nothing to complain of since the scenario began. What only
-# tells of slow emulation does not count.
+# dmesg_is_silent [PATTERN]: whether the kernel has had nothing to complain of since the scenario began. What
+# only tells of slow emulation does not count, nor do lines that match the pattern, for instance 'nobody
+# received', which Jool says of traffic while no daemon listens.
 dmesg_is_silent() {
     local lines
     lines=$(dmesg --level=emerg,alert,crit,err,warn)
     [[ $lines == *"${MARK:?}"* ]] || { echo "the kernel wrote more than its log holds"; return 1; }
-    lines=$(sed "1,/$MARK\$/d" <<<"$lines" | grep -vE 'clocksource|hrtimer: interrupt took|rcu_.*stall|hogged CPU|sched_clock|tsc: |taints kernel|tainting kernel' || true)
+    lines=$(sed "1,/$MARK\$/d" <<<"$lines" | grep -vE -e "${1:-$MARK}" \
+        -e 'clocksource|hrtimer: interrupt took|rcu_.*stall|hogged CPU|sched_clock|tsc: |taints kernel|tainting kernel' \
+        || true)
     [ -z "$lines" ] || { printf '%s\n' "$lines"; return 1; }
 }

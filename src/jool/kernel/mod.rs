@@ -245,7 +245,7 @@ impl Jool for Kernel {
             return Err(Unavailable::NoInstance(self.settings.instance.clone()));
         }
         let globals = self.globals()?;
-        let instance = globals.instance(version)?;
+        let instance = globals.instance(&self.settings.instance, version)?;
         if self.settings.manage {
             let repairs = self.repair(&globals, version)?;
             return Ok(Instance { repairs, ..instance });
@@ -387,12 +387,13 @@ impl Globals {
         Ok(())
     }
 
-    fn instance(&self, version: Version) -> Result<Instance, Refusal> {
+    fn instance(&self, name: &str, version: Version) -> Result<Instance, Refusal> {
         let [Some(tcp_established), Some(tcp_transitory), Some(udp), Some(icmp)] = self.timeouts
         else {
             return Err(Refusal::Answer("lacks the session timeouts"));
         };
         Ok(Instance {
+            name: name.to_owned(),
             version,
             format: version.format(),
             pool6: self.pool6.ok_or(Refusal::Answer("lacks pool6"))?,

@@ -16,11 +16,11 @@ at C guest-lab ping --sessions 20 --rate 20 --all
 at C guest-lab flows --sessions 200 --rate 100
 at C guest-lab flows --sessions 10 --packets 5 --rate 50 --sockets 10 --source-port 30000 \
     --from 2001:db8:1::1 2001:db8:1::2
-start C tcp guest-lab tcp --connections 10 --rate 10 --seconds 15
+start C tcp guest-lab tcp --connections 10 --rate 10 --seconds 20
 wait_for 10 "ten connections are open" logged C tcp 'all 10 connections are open'
 say "sessions: $(sessions A) on A, $(sessions B) on B"
 has_sessions A 240 || fail "A has $(sessions A) sessions instead of 240"
-same_sessions_within 10 A B
+same_sessions_within 15 A B
 say "B has the sessions of A: $(wc -l <"$LOGS/B.table")"
 
 move_traffic_to B

@@ -1,0 +1,26 @@
+//! The UDP sockets between nodes: a multicast group, unicast peers, or both.
+//!
+//! [`Network`] owns one socket, exchanges datagrams over it in batches, and follows the interfaces
+//! that it uses: one that vanishes and returns is joined again. What the datagrams mean is nobody's
+//! business here.
+//!
+//! The socket is bound as the stock daemon of Jool binds it: to the group's own address and port.
+//! A socket that is bound so hears nothing but the group; with unicast peers it is bound to an
+//! address of this node, or to the wildcard, instead (see [`Settings::listen_address`]).
+
+mod batch;
+mod counters;
+mod error;
+mod interface;
+mod network;
+mod outbox;
+mod settings;
+mod socket;
+mod watch;
+
+pub use counters::{Counters, SendErrors, SendFailure};
+pub use error::OpenError;
+pub use interface::{Interface, InterfaceError};
+pub use network::{Datagram, InterfaceEvent, Network};
+pub use outbox::{Destination, Outbox};
+pub use settings::{Family, Settings};
