@@ -53,7 +53,13 @@ fn main() -> ExitCode {
         }
     };
     service::log_to_stderr();
-    let Arguments { mut network, instance, statistics_port, interface, simulated_jool } = arguments;
+    let Arguments {
+        mut network,
+        instance,
+        statistics_port,
+        interface,
+        simulated_jool,
+    } = arguments;
     if network.is_none() && interface.is_none() {
         if !Path::new(STOCK_FILE).exists() {
             error!("no configuration: give a file, or --interface, or a {STOCK_FILE} here");
@@ -61,7 +67,12 @@ fn main() -> ExitCode {
         }
         network = Some(STOCK_FILE.into());
     }
-    let config = match config::load(&Sources { network, instance, statistics_port, interface }) {
+    let config = match config::load(&Sources {
+        network,
+        instance,
+        statistics_port,
+        interface,
+    }) {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems.0 {
@@ -70,7 +81,9 @@ fn main() -> ExitCode {
             return ExitCode::from(78);
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(&config, simulated_jool)),
         Err(error) => Err(Failure::System("starting", error)),
@@ -100,7 +113,11 @@ async fn run(config: &Config, simulated_jool: Option<u32>) -> Result<(), Failure
 
 async fn serve<J: Jool>(config: &Config, jool: J) -> Result<(), Failure> {
     let node = Node::open(config, jool)?;
-    info!("joold {} listens on {}", env!("CARGO_PKG_VERSION"), node.network().local_addr());
+    info!(
+        "joold {} listens on {}",
+        env!("CARGO_PKG_VERSION"),
+        node.network().local_addr()
+    );
     let failed = |error| Failure::System("catching signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

@@ -50,9 +50,16 @@ fn main() -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Check { network, instance, interface } => {
-            check(&Sources { network: Some(network), instance, interface, statistics_port: None })
-        }
+        Command::Check {
+            network,
+            instance,
+            interface,
+        } => check(&Sources {
+            network: Some(network),
+            instance,
+            interface,
+            statistics_port: None,
+        }),
         Command::Demo { json } => match demo::run(json) {
             Ok(complete) => ExitCode::from(u8::from(!complete)),
             Err(failure) => {

@@ -109,12 +109,16 @@ impl Check<'_> {
         let jool = jool::Settings {
             instance: reader.value_or(settings.instance, &keys::INSTANCE, value::instance),
             manage: reader.value_or(settings.manage, &keys::MANAGE_JOOL, value::boolean),
-            flush_interval: reader.value_or(settings.flush_interval, &keys::FLUSH_INTERVAL, |value| {
-                value::milliseconds(value, 1..=2000)
-            }),
-            queue_capacity: reader.value_or(settings.queue_capacity, &keys::QUEUE_CAPACITY, |value| {
-                value::integer(value, 512..=1 << 24)
-            }),
+            flush_interval: reader.value_or(
+                settings.flush_interval,
+                &keys::FLUSH_INTERVAL,
+                |value| value::milliseconds(value, 1..=2000),
+            ),
+            queue_capacity: reader.value_or(
+                settings.queue_capacity,
+                &keys::QUEUE_CAPACITY,
+                |value| value::integer(value, 512..=1 << 24),
+            ),
         };
         Config {
             network,

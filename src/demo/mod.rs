@@ -41,7 +41,9 @@ struct Running {
 
 /// Runs it, as text or as JSON, and says whether the standby ended up with every session.
 pub fn run(json: bool) -> io::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     LocalSet::new().block_on(&runtime, demonstrate(Screen::new(json)))
 }
 
@@ -51,7 +53,10 @@ async fn demonstrate(mut screen: Screen) -> io::Result<bool> {
     let mut standby = start(standby_port, active_port)?;
     for node in [&mut active, &mut standby] {
         let running = |snapshot: &Snapshot| matches!(snapshot.state, State::Running(_));
-        node.snapshot.wait_for(running).await.map_err(io::Error::other)?;
+        node.snapshot
+            .wait_for(running)
+            .await
+            .map_err(io::Error::other)?;
     }
     let mut lags = Lags::default();
     let began = Instant::now();
@@ -90,7 +95,9 @@ async fn follow(
     loop {
         sleep(PROBE).await;
         let opened = Instant::now();
-        let probe = active.open_udp("2001:db8::1".parse().map_err(io::Error::other)?, 7).id;
+        let probe = active
+            .open_udp("2001:db8::1".parse().map_err(io::Error::other)?, 7)
+            .id;
         while !standby.contains(&probe) && opened.elapsed() < SETTLE {
             sleep(Duration::from_millis(1)).await;
         }
@@ -139,13 +146,21 @@ fn start(port: u16, peer: u16) -> io::Result<Running> {
     let snapshot = node.subscribe();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::task::spawn_local(node.run(async { drop(stopped.await) }));
-    Ok(Running { jool, snapshot, stop, task })
+    Ok(Running {
+        jool,
+        snapshot,
+        stop,
+        task,
+    })
 }
 
 impl Running {
     async fn stop(self) -> io::Result<()> {
         // A node that ended by itself says why below.
         let _ = self.stop.send(());
-        self.task.await.map_err(io::Error::other)?.map_err(io::Error::other)
+        self.task
+            .await
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)
     }
 }

@@ -40,8 +40,14 @@ impl Frame {
         let (from, to) = (active.counters(), standby.counters());
         Self {
             at: began.elapsed(),
-            active: Node { sessions: active.len(), records: from.sent },
-            standby: Node { sessions: standby.len(), records: to.added },
+            active: Node {
+                sessions: active.len(),
+                records: from.sent,
+            },
+            standby: Node {
+                sessions: standby.len(),
+                records: to.added,
+            },
             translated: from.translated,
             lacking: standby.lacks_of(active),
             lag: lags.summary(),
@@ -49,7 +55,9 @@ impl Frame {
     }
 
     fn verdict(&self) -> String {
-        let Self { active, lacking, .. } = self;
+        let Self {
+            active, lacking, ..
+        } = self;
         match lacking {
             0 => format!(
                 "The standby holds every one of the {} sessions of the node that stopped.",
@@ -84,11 +92,17 @@ impl Screen {
         let form = if json {
             Form::Json
         } else if io::stdout().is_terminal() {
-            Form::Picture { colour: std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()) }
+            Form::Picture {
+                colour: std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()),
+            }
         } else {
             Form::Lines
         };
-        Self { form, last: None, drawn: 0 }
+        Self {
+            form,
+            last: None,
+            drawn: 0,
+        }
     }
 
     pub(super) fn show(&mut self, frame: &Frame) -> io::Result<()> {
@@ -114,7 +128,10 @@ impl Screen {
             }
             Form::Lines => {
                 // A line a second is enough for a log.
-                if self.last.is_some_and(|last| frame.at < last.at + Duration::from_secs(1)) {
+                if self
+                    .last
+                    .is_some_and(|last| frame.at < last.at + Duration::from_secs(1))
+                {
                     return Ok(());
                 }
                 let _ = writeln!(
@@ -169,7 +186,11 @@ impl Screen {
             )),
             Form::Lines => put(&format!("{verdict}\n")),
             Form::Picture { colour } => {
-                let paint = if frame.lacking == 0 { "\x1b[1;32m" } else { "\x1b[1;31m" };
+                let paint = if frame.lacking == 0 {
+                    "\x1b[1;32m"
+                } else {
+                    "\x1b[1;31m"
+                };
                 let (paint, plain) = if colour { (paint, "\x1b[0m") } else { ("", "") };
                 put(&format!("\n{paint}{verdict}{plain}\n"))
             }
@@ -178,11 +199,18 @@ impl Screen {
 
     /// Records per second since the last frame: sent by the active node, applied by the standby.
     fn rates(&self, frame: &Frame) -> (u64, u64) {
-        let last = self.last.map(|last| (last.at, last.active.records, last.standby.records));
+        let last = self
+            .last
+            .map(|last| (last.at, last.active.records, last.standby.records));
         let (at, sent, taken) = last.unwrap_or_default();
-        let millis = u64::try_from((frame.at - at).as_millis()).unwrap_or(u64::MAX).max(1);
+        let millis = u64::try_from((frame.at - at).as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
         let rate = |now: u64, then: u64| now.saturating_sub(then) * 1000 / millis;
-        (rate(frame.active.records, sent), rate(frame.standby.records, taken))
+        (
+            rate(frame.active.records, sent),
+            rate(frame.standby.records, taken),
+        )
     }
 }
 
@@ -205,7 +233,11 @@ fn milliseconds(duration: Duration) -> f64 {
 
 fn lag_text(lag: Option<(Duration, Duration)>) -> String {
     lag.map_or("-".to_owned(), |(median, longest)| {
-        format!("{:.0} ms (longest {:.0} ms)", milliseconds(median), milliseconds(longest))
+        format!(
+            "{:.0} ms (longest {:.0} ms)",
+            milliseconds(median),
+            milliseconds(longest)
+        )
     })
 }
 
@@ -216,12 +248,19 @@ fn lag_json(lag: Option<(Duration, Duration)>) -> serde_json::Value {
 }
 
 fn picture(frame: &Frame, sent: u64, taken: u64, colour: bool) -> Vec<String> {
-    let (bold, dim, green, plain) =
-        if colour { ("\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[0m") } else { ("", "", "", "") };
+    let (bold, dim, green, plain) = if colour {
+        ("\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[0m")
+    } else {
+        ("", "", "", "")
+    };
     let full = frame.active.sessions.max(frame.standby.sessions).max(4000);
     let bar = |sessions: usize| {
         let filled = sessions * BAR / full;
-        format!("{green}{}{plain}{dim}{}{plain}", "█".repeat(filled), "░".repeat(BAR - filled))
+        format!(
+            "{green}{}{plain}{dim}{}{plain}",
+            "█".repeat(filled),
+            "░".repeat(BAR - filled)
+        )
     };
     let row = |name: &str, left: String, right: String| {
         format!("  {dim}{name:<12}{plain}{left:<BAR$}    {right}")
@@ -233,9 +272,22 @@ fn picture(frame: &Frame, sent: u64, taken: u64, colour: bool) -> Vec<String> {
         ),
         String::new(),
         row("", "active node".to_owned(), "standby".to_owned()),
-        format!("  {:<12}{}    {}", "", bar(frame.active.sessions), bar(frame.standby.sessions)),
-        row("sessions", frame.active.sessions.to_string(), frame.standby.sessions.to_string()),
-        row("records", format!("{sent}/s sent"), format!("{taken}/s applied")),
+        format!(
+            "  {:<12}{}    {}",
+            "",
+            bar(frame.active.sessions),
+            bar(frame.standby.sessions)
+        ),
+        row(
+            "sessions",
+            frame.active.sessions.to_string(),
+            frame.standby.sessions.to_string(),
+        ),
+        row(
+            "records",
+            format!("{sent}/s sent"),
+            format!("{taken}/s applied"),
+        ),
         row("lag", String::new(), lag_text(frame.lag)),
         row("differences", String::new(), frame.lacking.to_string()),
         String::new(),

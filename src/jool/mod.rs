@@ -178,9 +178,9 @@ pub enum Unavailable {
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoModule => f.write_str(
-                "the kernel module jool is not loaded; load it with `modprobe jool`",
-            ),
+            Self::NoModule => {
+                f.write_str("the kernel module jool is not loaded; load it with `modprobe jool`")
+            }
             Self::Unsupported(unsupported) => unsupported.fmt(f),
             Self::NoInstance(name) => write!(
                 f,

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::{Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
-use crate::session::{Identity, Prefix, Protocol, Reject, Session, State, Timeouts, Timer};
 use crate::session::parse_run;
+use crate::session::{Identity, Prefix, Protocol, Reject, Session, State, Timeouts, Timer};
 
 /// The module's own timer.
 const OWN_TIMER: Duration = Duration::from_secs(2);
@@ -82,12 +82,21 @@ impl Module {
     fn entry(&self, id: &Identity, entry: &Entry, now: Instant) -> Session {
         let left = entry.expires.saturating_duration_since(now).as_millis();
         let lifetime = u32::try_from(left).unwrap_or(u32::MAX);
-        Session { id: *id, state: entry.state, timer: entry.timer, lifetime }
+        Session {
+            id: *id,
+            state: entry.state,
+            timer: entry.timer,
+            lifetime,
+        }
     }
 
     fn insert(&mut self, session: &Session, now: Instant) {
         let expires = now + Duration::from_millis(u64::from(session.lifetime));
-        let entry = Entry { state: session.state, timer: session.timer, expires };
+        let entry = Entry {
+            state: session.state,
+            timer: session.timer,
+            expires,
+        };
         self.table.insert(session.id, entry);
     }
 
@@ -119,7 +128,9 @@ impl Module {
         }
         let mut packet = Vec::with_capacity(PACKET);
         for session in self.queue.drain(..most.min(self.queue.len())) {
-            self.version.format().write(&session, &Prefix::WELL_KNOWN, &mut packet);
+            self.version
+                .format()
+                .write(&session, &Prefix::WELL_KNOWN, &mut packet);
             self.counters.sent += 1;
         }
         if self.socket.len() < SOCKET_BUFFER {
@@ -144,7 +155,9 @@ impl Module {
             records += 1;
             match record {
                 // As the real one suffers from both, the daemon must send neither.
-                Ok(session) if session.clamped(&timeouts) == session && last <= session.lifetime => {
+                Ok(session)
+                    if session.clamped(&timeouts) == session && last <= session.lifetime =>
+                {
                     last = session.lifetime;
                     sessions.push(session);
                 }
@@ -199,9 +212,18 @@ impl Simulated {
             overflowed: false,
             counters: Counters::default(),
         };
-        let handle =
-            Handle { module: Arc::new(Mutex::new(module)), woken: Arc::new(Notify::new()) };
-        (Self { settings, module: handle.clone(), next_look: now + OWN_TIMER }, handle)
+        let handle = Handle {
+            module: Arc::new(Mutex::new(module)),
+            woken: Arc::new(Notify::new()),
+        };
+        (
+            Self {
+                settings,
+                module: handle.clone(),
+                next_look: now + OWN_TIMER,
+            },
+            handle,
+        )
     }
 }
 
@@ -241,7 +263,12 @@ impl Handle {
             protocol: Protocol::Udp,
         };
         let lifetime = module.timeouts.udp;
-        let session = Session { id, state: State::Established, timer: Timer::Established, lifetime };
+        let session = Session {
+            id,
+            state: State::Established,
+            timer: Timer::Established,
+            lifetime,
+        };
         module.translate(session, Instant::now());
         self.wake(&module);
         session
@@ -252,7 +279,11 @@ impl Handle {
         let mut module = self.lock();
         let now = Instant::now();
         module.expire(now);
-        module.table.iter().map(|(id, entry)| module.entry(id, entry, now)).collect()
+        module
+            .table
+            .iter()
+            .map(|(id, entry)| module.entry(id, entry, now))
+            .collect()
     }
 
     /// How many sessions there are.
@@ -275,7 +306,10 @@ impl Handle {
         let theirs = other.sessions();
         let module = self.lock();
         let state_of = |id| module.table.get(id).map(|entry| entry.state);
-        theirs.iter().filter(|session| state_of(&session.id) != Some(session.state)).count()
+        theirs
+            .iter()
+            .filter(|session| state_of(&session.id) != Some(session.state))
+            .count()
     }
 
     /// What has been counted so far.
@@ -310,7 +344,12 @@ impl Handle {
 impl Jool for Simulated {
     fn attach(&mut self) -> Result<Instance, Unavailable> {
         let mut module = self.module.lock();
-        let Settings { instance, manage, flush_interval, queue_capacity } = &self.settings;
+        let Settings {
+            instance,
+            manage,
+            flush_interval,
+            queue_capacity,
+        } = &self.settings;
         if !module.present {
             return Err(Unavailable::NoInstance(instance.clone()));
         }
@@ -327,7 +366,11 @@ impl Jool for Simulated {
             let names = ["ss-flush-deadline", "ss-capacity", "ss-enabled"];
             for ((setting, found), set) in names.into_iter().zip(found).zip(wanted) {
                 if found != set {
-                    repairs.push(Repair { setting, found, set });
+                    repairs.push(Repair {
+                        setting,
+                        found,
+                        set,
+                    });
                 }
             }
             module.deadline = *flush_interval;
@@ -378,7 +421,9 @@ impl Jool for Simulated {
             }
             module.socket.pop_front()
         };
-        let Some(packet) = packet else { return Received::Nothing };
+        let Some(packet) = packet else {
+            return Received::Nothing;
+        };
         let _ = self.acknowledge();
         records(&packet);
         Received::Records(packet.len())
@@ -396,10 +441,16 @@ impl Jool for Simulated {
     fn add(&mut self, run: &[u8]) -> Result<(), Refusal> {
         let mut module = self.module.lock();
         if !module.present {
-            return Err(Refusal::Jool { errno: nix::libc::ESRCH, message: String::new() });
+            return Err(Refusal::Jool {
+                errno: nix::libc::ESRCH,
+                message: String::new(),
+            });
         }
         if !module.enabled {
-            return Err(Refusal::Jool { errno: nix::libc::EINVAL, message: String::new() });
+            return Err(Refusal::Jool {
+                errno: nix::libc::EINVAL,
+                message: String::new(),
+            });
         }
         module.add(run, Instant::now());
         Ok(())

@@ -60,16 +60,28 @@ impl std::error::Error for Unsupported {}
 
 impl Version {
     /// The oldest that is spoken here.
-    pub const OLDEST: Self = Self { major: 4, minor: 1, revision: 5 };
+    pub const OLDEST: Self = Self {
+        major: 4,
+        minor: 1,
+        revision: 5,
+    };
     /// The newest that is known.
-    pub const NEWEST: Self = Self { major: 4, minor: 1, revision: 15 };
+    pub const NEWEST: Self = Self {
+        major: 4,
+        minor: 1,
+        revision: 15,
+    };
 
     /// Reads `4.1.13` or the module's own `4.1.13.0`, and refuses what is not spoken here.
     pub fn supported(text: &str) -> Result<Self, Unsupported> {
         let unreadable = || Unsupported::Unreadable(text.trim().chars().take(40).collect());
         let mut numbers = text.trim().split('.').map(str::parse::<u8>);
         let mut next = || numbers.next().and_then(Result::ok).ok_or_else(unreadable);
-        let version = Self { major: next()?, minor: next()?, revision: next()? };
+        let version = Self {
+            major: next()?,
+            minor: next()?,
+            revision: next()?,
+        };
         if version < Self::OLDEST {
             Err(Unsupported::TooOld(version))
         } else if version > Self::NEWEST {

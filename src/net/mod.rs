@@ -4,14 +4,16 @@
 //! that it uses: one that vanishes and returns is joined again. What the datagrams mean is nobody's
 //! business here.
 //!
-//! The socket is bound as the stock daemon of Jool binds it: to the group's own address and port.
-//! A socket that is bound so hears nothing but the group; with unicast peers it is bound to an
-//! address of this node, or to the wildcard, instead (see [`Settings::listen_address`]).
+//! Without unicast peers the socket is bound as the stock daemon of Jool binds it: to the group's
+//! own address and port. Then it hears the group and nothing else, no unicast answer either. With
+//! peers it is bound to an address of this node or to the wildcard (see
+//! [`Settings::listen_address`]).
 
 mod batch;
 mod counters;
 mod error;
 mod interface;
+mod link;
 mod network;
 mod outbox;
 mod settings;
@@ -21,6 +23,7 @@ mod watch;
 pub use counters::{Counters, SendErrors, SendFailure};
 pub use error::OpenError;
 pub use interface::{Interface, InterfaceError};
-pub use network::{Datagram, InterfaceEvent, Network};
+pub use link::InterfaceEvent;
+pub use network::{Datagram, Network};
 pub use outbox::{Destination, Outbox};
 pub use settings::{Family, Settings};

@@ -10,11 +10,10 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::{BATCH, Receiver, Sender};
-use super::settings::{needs_scope, with_scope};
+use super::link::{Link, State};
+use super::settings::with_scope;
 use super::watch::{Changes, Watch};
-use super::{
-    Counters, Interface, InterfaceError, OpenError, Outbox, SendFailure, Settings, socket,
-};
+use super::{Counters, InterfaceEvent, OpenError, Outbox, SendFailure, Settings, socket};
 
 /// How long after an interface could not be used it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -29,112 +28,6 @@ pub struct Datagram<'a> {
     pub from: SocketAddr,
     /// Its payload.
     pub bytes: &'a [u8],
-}
-
-/// What became of an interface, for the log.
-#[derive(Debug)]
-pub enum InterfaceEvent {
-    /// It is gone. The network goes on without it until it returns.
-    Lost {
-        /// The interface, as the operator calls it.
-        interface: Interface,
-        /// `None`: it was deleted and is back already.
-        reason: Option<InterfaceError>,
-    },
-    /// It is back and in use again.
-    Returned(Interface),
-    /// It is there, but cannot be used. It is tried again every second.
-    Failed(OpenError),
-}
-
-impl fmt::Display for InterfaceEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lost {
-                interface,
-                reason: Some(reason),
-            } => write!(
-                f,
-                "the interface {interface} is lost, it will be used again when it returns: {reason}"
-            ),
-            Self::Lost {
-                interface,
-                reason: None,
-            } => write!(f, "the interface {interface} was deleted and created again"),
-            Self::Returned(interface) => {
-                write!(f, "the interface {interface} is back and in use again")
-            }
-            Self::Failed(error) => write!(f, "it is tried again every second: {error}"),
-        }
-    }
-}
-
-/// An interface in use, and what for.
-#[derive(Debug)]
-struct Link {
-    /// `None`: the kernel chooses, which is index 0 to it.
-    interface: Option<Interface>,
-    receives: bool,
-    sends: bool,
-    index: u32,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    InUse,
-    Lost,
-    /// Found, but using it failed.
-    Failed,
-}
-
-impl Link {
-    fn new(interface: Option<&Interface>, receives: bool, sends: bool) -> Result<Self, OpenError> {
-        let mut link = Self {
-            interface: interface.cloned(),
-            receives,
-            sends,
-            index: 0,
-            state: State::InUse,
-        };
-        link.index = link.look_up()?;
-        Ok(link)
-    }
-
-    fn look_up(&self) -> Result<u32, InterfaceError> {
-        self.interface.as_ref().map_or(Ok(0), Interface::index)
-    }
-
-    /// The interfaces that the settings name. The first one receives.
-    fn all(settings: &Settings) -> Result<Vec<Self>, OpenError> {
-        let mut receive = settings.receive_interface.as_ref();
-        let mut send = settings.send_interface.as_ref();
-        if let Some(address) = settings.link_local() {
-            receive = receive.or(send);
-            send = send.or(receive);
-            if receive.is_none() {
-                return Err(OpenError::InterfaceRequired(address));
-            }
-        }
-        let mut links = vec![Self::new(receive, true, send == receive)?];
-        if send.is_some() && send != receive {
-            links.push(Self::new(send, false, true)?);
-        }
-        let bound = needs_scope(settings.listen_address().ip());
-        if let ([first, second], Some(group), true) = (links.as_slice(), settings.group, bound)
-            && first.index != second.index
-        {
-            let name = |link: &Self| link.interface.clone();
-            if let (Some(receive), Some(send)) = (name(first), name(second)) {
-                return Err(OpenError::InterfacesDiffer {
-                    group: group.ip(),
-                    receive,
-                    send,
-                });
-            }
-        }
-        Ok(links)
-    }
 }
 
 /// The UDP socket between this node and its peers.
@@ -541,7 +434,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::Destination;
+    use crate::net::{Destination, Interface};
 
     const LIMIT: Duration = Duration::from_secs(10);
 

@@ -67,7 +67,10 @@ pub struct Counters {
 impl Engine {
     /// An engine that sends records in this format, or in that of its own Jool.
     pub fn new(fixed_format: Option<Format>) -> Self {
-        Self { fixed_format, ..Self::default() }
+        Self {
+            fixed_format,
+            ..Self::default()
+        }
     }
 
     /// What has been counted so far.
@@ -77,8 +80,17 @@ impl Engine {
 
     /// Our own Jool is there, with these settings.
     pub fn handle_attached(&mut self, instance: &Instance) {
-        let Instance { format, pool6, timeouts, .. } = *instance;
-        self.jool = Some(Attached { format, pool6, timeouts });
+        let Instance {
+            format,
+            pool6,
+            timeouts,
+            ..
+        } = *instance;
+        self.jool = Some(Attached {
+            format,
+            pool6,
+            timeouts,
+        });
     }
 
     /// Our own Jool is gone, and what was meant for it with it.
@@ -90,7 +102,9 @@ impl Engine {
     /// A run of records that our own Jool emitted.
     pub fn handle_local(&mut self, run: &[u8]) {
         let Some(jool) = self.jool else { return };
-        let Self { outgoing, counters, .. } = self;
+        let Self {
+            outgoing, counters, ..
+        } = self;
         parse_run(run, &jool.pool6, |record| {
             counters.local_records += 1;
             match record {
@@ -110,7 +124,9 @@ impl Engine {
             self.counters.no_jool += 1;
             return;
         };
-        let Self { incoming, counters, .. } = self;
+        let Self {
+            incoming, counters, ..
+        } = self;
         parse_run(datagram, &jool.pool6, |record| {
             counters.received_records += 1;
             match record {

@@ -36,7 +36,9 @@ pub struct Counters {
 impl Counters {
     /// Whatever did not get where it was to go, by reason.
     pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Self { engine, network, .. } = self;
+        let Self {
+            engine, network, ..
+        } = self;
         let rejects = |rejects: &crate::session::Rejects, names: [&'static str; 10]| {
             let counts = crate::session::Reject::ALL.map(|reason| rejects.of(reason));
             names.into_iter().zip(counts)
@@ -58,21 +60,49 @@ impl Counters {
         );
         let local = engine.local_rejects.total();
         [
-            ("times that packets from Jool overflowed our socket", self.jool_overflows),
-            ("messages from Jool that were not understood", self.jool_malformed),
+            (
+                "times that packets from Jool overflowed our socket",
+                self.jool_overflows,
+            ),
+            (
+                "messages from Jool that were not understood",
+                self.jool_malformed,
+            ),
             ("failures to read from Jool", self.jool_failures),
             ("refusals by Jool to take records", self.add_refusals),
-            ("refusals by Jool of an acknowledgement", self.acknowledge_refusals),
+            (
+                "refusals by Jool of an acknowledgement",
+                self.acknowledge_refusals,
+            ),
             ("records from Jool that were not understood", local),
-            ("records that need a pool6 of /96 in 52 bytes", engine.inexpressible),
+            (
+                "records that need a pool6 of /96 in 52 bytes",
+                engine.inexpressible,
+            ),
             ("datagrams received without a Jool", engine.no_jool),
             ("received datagrams longer than 64 KiB", network.too_long),
             ("received datagrams from strangers", network.strangers),
+            (
+                "datagrams received over another interface",
+                network.elsewhere,
+            ),
             ("errors while receiving", network.receive_errors),
-            ("datagrams unsent for want of a route", network.unsent.no_route),
-            ("datagrams that a packet filter refused to send", network.unsent.refused),
-            ("datagrams unsent for want of buffers", network.unsent.no_buffers),
-            ("datagrams unsent because the network took none", network.unsent.outbox_full),
+            (
+                "datagrams unsent for want of a route",
+                network.unsent.no_route,
+            ),
+            (
+                "datagrams that a packet filter refused to send",
+                network.unsent.refused,
+            ),
+            (
+                "datagrams unsent for want of buffers",
+                network.unsent.no_buffers,
+            ),
+            (
+                "datagrams unsent because the network took none",
+                network.unsent.outbox_full,
+            ),
             ("datagrams unsent for other reasons", network.unsent.other),
         ]
         .into_iter()
@@ -93,7 +123,9 @@ impl Counters {
 
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { engine, network, .. } = self;
+        let Self {
+            engine, network, ..
+        } = self;
         write!(
             f,
             "{} records from Jool, {} sent in {} datagrams, {} received in {} datagrams, {} given \
@@ -104,7 +136,9 @@ impl fmt::Display for Counters {
             engine.received_records,
             network.received_datagrams,
             engine.injected_records,
-            self.drops_since(&Self::default()).as_deref().unwrap_or("nothing"),
+            self.drops_since(&Self::default())
+                .as_deref()
+                .unwrap_or("nothing"),
         )
     }
 }
@@ -116,7 +150,10 @@ mod tests {
 
     #[test]
     fn only_new_drops_are_reported() {
-        let mut counters = Counters { jool_overflows: 2, ..Counters::default() };
+        let mut counters = Counters {
+            jool_overflows: 2,
+            ..Counters::default()
+        };
         counters.engine.received_rejects.count(Reject::State);
         let first = counters.drops_since(&Counters::default()).unwrap();
         assert_eq!(

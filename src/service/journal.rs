@@ -22,18 +22,32 @@ pub fn log_to_stderr() {
         .with_writer(io::stderr)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
-    if io::stderr().is_terminal() { log.init() } else { log.without_time().init() }
+    if io::stderr().is_terminal() {
+        log.init();
+    } else {
+        log.without_time().init();
+    }
 }
 
 /// An instance in words.
 pub(super) fn instance(instance: &Instance) -> String {
-    let Instance { name, version, format, pool6, .. } = instance;
+    let Instance {
+        name,
+        version,
+        format,
+        pool6,
+        ..
+    } = instance;
     format!("Jool {version}, instance \"{name}\", pool6 {pool6}, {format} records")
 }
 
 /// Things with commas between them.
 pub(super) fn list(things: &[impl Display]) -> String {
-    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    things
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// How long something is waited for, in brackets.

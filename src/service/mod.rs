@@ -152,7 +152,10 @@ impl<J: Jool> Node<J> {
             counters: Counters::default(),
             reported: Counters::default(),
             next_report: now,
-            snapshot: watch::Sender::new(Snapshot { state: starting, counters: Counters::default() }),
+            snapshot: watch::Sender::new(Snapshot {
+                state: starting,
+                counters: Counters::default(),
+            }),
         })
     }
 
@@ -196,8 +199,17 @@ impl<J: Jool> Node<J> {
     }
 
     /// Waits for the next thing to do.
-    async fn wait(&mut self, stop: &mut (impl Future<Output = ()> + Unpin)) -> Result<Turn, Failure> {
-        let Self { jool, network, statistics, outbox, .. } = self;
+    async fn wait(
+        &mut self,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Turn, Failure> {
+        let Self {
+            jool,
+            network,
+            statistics,
+            outbox,
+            ..
+        } = self;
         // What Jool emits stays in its queue while the network takes nothing.
         let sending = !outbox.is_empty();
         let busy = self.attached && self.next_acknowledgement <= self.busy_until;
@@ -254,7 +266,10 @@ impl<J: Jool> Node<J> {
     fn read_network(&mut self) {
         for _ in 0..NETWORK_BUDGET {
             let engine = &mut self.engine;
-            match self.network.receive(|datagram| engine.handle_datagram(datagram.bytes)) {
+            match self
+                .network
+                .receive(|datagram| engine.handle_datagram(datagram.bytes))
+            {
                 Ok(0) => break,
                 Ok(_) if self.engine.is_inject_due() => break,
                 Ok(_) => {}
@@ -374,7 +389,9 @@ impl<J: Jool> Node<J> {
         let state = State::Waiting(text.clone());
         if self.snapshot.borrow().state != state {
             if !lost {
-                let limit = self.give_up.map(|give_up| give_up.saturating_duration_since(now));
+                let limit = self
+                    .give_up
+                    .map(|give_up| give_up.saturating_duration_since(now));
                 warn!("waiting for Jool{}: {text}", journal::limit(limit));
             }
             self.snapshot.send_modify(|snapshot| snapshot.state = state);

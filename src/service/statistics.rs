@@ -22,14 +22,22 @@ pub(super) struct Statistics {
 impl Statistics {
     /// Listens; `::` takes IPv4, too, as the stock daemon's does.
     pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, second: Instant::now(), answered: 0 })
+        Ok(Self {
+            socket,
+            second: Instant::now(),
+            answered: 0,
+        })
     }
 
     /// Answers everybody who is waiting, up to [`MOST`] in a second.
@@ -82,7 +90,11 @@ mod tests {
 
     #[test]
     fn the_report_has_the_stock_daemons_six_lines() {
-        let mut counters = Counters { added_packets: 4, added_bytes: 208, ..Counters::default() };
+        let mut counters = Counters {
+            added_packets: 4,
+            added_bytes: 208,
+            ..Counters::default()
+        };
         counters.network.sent_datagrams = 4;
         counters.network.sent_bytes = 208;
         assert_eq!(

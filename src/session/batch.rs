@@ -56,7 +56,8 @@ impl Batch {
             self.taken = 0;
             self.places.clear();
             std::mem::swap(&mut self.sessions, &mut self.leaving);
-            self.leaving.sort_unstable_by_key(|session| session.lifetime);
+            self.leaving
+                .sort_unstable_by_key(|session| session.lifetime);
         }
         let from = self.taken;
         self.taken = self.leaving.len().min(from.saturating_add(most));
@@ -82,11 +83,20 @@ mod tests {
     fn sessions_leave_in_ascending_order_of_expiry() {
         let mut batch = Batch::default();
         for (port, lifetime) in [(1, 300), (2, 100), (3, 200)] {
-            assert!(batch.push(Session { lifetime, ..udp(port) }));
+            assert!(batch.push(Session {
+                lifetime,
+                ..udp(port)
+            }));
         }
-        assert_eq!(batch.take(2).iter().map(|s| s.lifetime).collect::<Vec<_>>(), [100, 200]);
+        assert_eq!(
+            batch.take(2).iter().map(|s| s.lifetime).collect::<Vec<_>>(),
+            [100, 200]
+        );
         assert_eq!(batch.len(), 1);
-        assert_eq!(batch.take(2).iter().map(|s| s.lifetime).collect::<Vec<_>>(), [300]);
+        assert_eq!(
+            batch.take(2).iter().map(|s| s.lifetime).collect::<Vec<_>>(),
+            [300]
+        );
         assert!(batch.is_empty());
         assert!(batch.take(2).is_empty());
     }

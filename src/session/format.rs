@@ -103,7 +103,9 @@ pub fn parse_run<'a>(
         } else {
             each(Err(Reject::Type));
         }
-        rest = rest.get(length.next_multiple_of(HEADER)..).unwrap_or_default();
+        rest = rest
+            .get(length.next_multiple_of(HEADER)..)
+            .unwrap_or_default();
     }
 }
 
@@ -124,7 +126,10 @@ fn parse_record(record: &[u8], pool6: &Prefix) -> Result<Session, Reject> {
 
 /// A field of a record: a fixed array out of a fixed array.
 #[inline]
-pub(super) fn get<const N: usize, const L: usize>(record: &[u8; L], field: Range<usize>) -> [u8; N] {
+pub(super) fn get<const N: usize, const L: usize>(
+    record: &[u8; L],
+    field: Range<usize>,
+) -> [u8; N] {
     let mut bytes = [0; N];
     if let Some(value) = record.get(field) {
         bytes.copy_from_slice(value);
@@ -141,7 +146,10 @@ pub(super) fn set<const L: usize>(record: &mut [u8; L], field: Range<usize>, val
 }
 
 /// The attribute header of a record.
-#[allow(clippy::cast_possible_truncation, reason = "the three lengths are small")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the three lengths are small"
+)]
 fn set_header<const L: usize>(record: &mut [u8; L]) {
     set(record, 0..2, &(L as u16).to_ne_bytes());
     set(record, 2..4, &RECORD_TYPE.to_ne_bytes());
@@ -149,10 +157,17 @@ fn set_header<const L: usize>(record: &mut [u8; L]) {
 
 /// Splits `protocol << 5 | state << 2 | timer`; bits above are refused as a protocol.
 #[inline]
-#[allow(clippy::cast_possible_truncation, reason = "masked to their widths, or saturated")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "masked to their widths, or saturated"
+)]
 fn split_flags(flags: u16) -> (u8, u8, u8) {
     let protocol = flags >> 5;
-    (protocol.min(0xff) as u8, (flags >> 2 & 7) as u8, (flags & 3) as u8)
+    (
+        protocol.min(0xff) as u8,
+        (flags >> 2 & 7) as u8,
+        (flags & 3) as u8,
+    )
 }
 
 /// 40 bytes: Jool 4.1.13 to 4.1.15.
@@ -202,7 +217,9 @@ mod flat40 {
 
 /// 52 bytes: Jool 4.1.12.
 mod flat52 {
-    use super::{Endpoints, Ipv4Addr, Ipv6Addr, Prefix, Protocol, Range, Reject, Session, get, set};
+    use super::{
+        Endpoints, Ipv4Addr, Ipv6Addr, Prefix, Protocol, Range, Reject, Session, get, set,
+    };
 
     pub(super) const LENGTH: usize = 52;
     const SRC6: Range<usize> = 4..20;

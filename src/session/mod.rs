@@ -87,7 +87,11 @@ impl Identity {
     /// The port of the IPv6 destination: for ICMP the client's identifier again.
     #[inline]
     pub fn dst6_port(&self) -> u16 {
-        if self.protocol == Protocol::Icmp { self.src6_port } else { self.dst4_port }
+        if self.protocol == Protocol::Icmp {
+            self.src6_port
+        } else {
+            self.dst4_port
+        }
     }
 }
 
@@ -120,7 +124,12 @@ pub struct Timeouts {
 impl Default for Timeouts {
     /// Jool's defaults.
     fn default() -> Self {
-        Self { tcp_established: 7_200_000, tcp_transitory: 240_000, udp: 300_000, icmp: 60_000 }
+        Self {
+            tcp_established: 7_200_000,
+            tcp_transitory: 240_000,
+            udp: 300_000,
+            icmp: 60_000,
+        }
     }
 }
 
@@ -196,7 +205,14 @@ impl Session {
                 return Err(Reject::Timer);
             }
         }
-        let Endpoints { src6, src6_port, src4, src4_port, dst4, dst4_port } = endpoints;
+        let Endpoints {
+            src6,
+            src6_port,
+            src4,
+            src4_port,
+            dst4,
+            dst4_port,
+        } = endpoints;
         if src6.is_unspecified() || src6.is_multicast() || src6.is_loopback() {
             return Err(Reject::Address);
         }
@@ -208,8 +224,21 @@ impl Session {
         if protocol == Protocol::Icmp && src4_port != dst4_port {
             return Err(Reject::Ports);
         }
-        let id = Identity { src6, src6_port, src4, src4_port, dst4, dst4_port, protocol };
-        Ok(Self { id, state, timer, lifetime })
+        let id = Identity {
+            src6,
+            src6_port,
+            src4,
+            src4_port,
+            dst4,
+            dst4_port,
+            protocol,
+        };
+        Ok(Self {
+            id,
+            state,
+            timer,
+            lifetime,
+        })
     }
 }
 
@@ -316,7 +345,11 @@ impl fmt::Display for Rejects {
                 separator = ", ";
             }
         }
-        if separator.is_empty() { f.write_str("none") } else { Ok(()) }
+        if separator.is_empty() {
+            f.write_str("none")
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -16,7 +16,11 @@ pub struct InvalidPrefixLength(pub u8);
 
 impl fmt::Display for InvalidPrefixLength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{} is not a NAT64 prefix length (32, 40, 48, 56, 64 or 96)", self.0)
+        write!(
+            f,
+            "/{} is not a NAT64 prefix length (32, 40, 48, 56, 64 or 96)",
+            self.0
+        )
     }
 }
 
@@ -24,7 +28,10 @@ impl std::error::Error for InvalidPrefixLength {}
 
 impl Prefix {
     /// The well-known prefix, `64:ff9b::/96`.
-    pub const WELL_KNOWN: Self = Self { address: 0x64_ff9b << 96, length: 96 };
+    pub const WELL_KNOWN: Self = Self {
+        address: 0x64_ff9b << 96,
+        length: 96,
+    };
 
     /// A prefix; bits beyond its length are cleared.
     pub fn new(address: Ipv6Addr, length: u8) -> Result<Self, InvalidPrefixLength> {
@@ -32,7 +39,10 @@ impl Prefix {
             return Err(InvalidPrefixLength(length));
         }
         let mask = u128::MAX << (128 - u32::from(length));
-        Ok(Self { address: u128::from(address) & mask, length })
+        Ok(Self {
+            address: u128::from(address) & mask,
+            length,
+        })
     }
 
     /// The prefix length in bits.
@@ -75,7 +85,10 @@ impl Prefix {
                 high << after | (bits >> (56 - after)) & ((1 << after) - 1)
             }
         };
-        #[allow(clippy::cast_possible_truncation, reason = "the low 32 bits are the address")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the low 32 bits are the address"
+        )]
         let v4 = Ipv4Addr::from(v4 as u32);
         (self.embed(v4) == address).then_some(v4)
     }
@@ -118,14 +131,24 @@ mod tests {
     #[test]
     fn an_address_outside_the_prefix_holds_no_ipv4_address() {
         let prefix = prefix("2001:db8:122:344::", 64);
-        for outside in ["2001:db8:122:345:c0:2:2100::", "2001:db8:122:344:1c0:2:2100::", "2001:db8:122:344:c0:2:2100:1"] {
+        for outside in [
+            "2001:db8:122:345:c0:2:2100::",
+            "2001:db8:122:344:1c0:2:2100::",
+            "2001:db8:122:344:c0:2:2100:1",
+        ] {
             assert_eq!(prefix.extract(outside.parse().unwrap()), None, "{outside}");
         }
     }
 
     #[test]
     fn other_prefix_lengths_are_refused() {
-        assert_eq!(Prefix::new(Ipv6Addr::UNSPECIFIED, 95), Err(InvalidPrefixLength(95)));
-        assert_eq!(Prefix::new(Ipv6Addr::UNSPECIFIED, 0), Err(InvalidPrefixLength(0)));
+        assert_eq!(
+            Prefix::new(Ipv6Addr::UNSPECIFIED, 95),
+            Err(InvalidPrefixLength(95))
+        );
+        assert_eq!(
+            Prefix::new(Ipv6Addr::UNSPECIFIED, 0),
+            Err(InvalidPrefixLength(0))
+        );
     }
 }

@@ -23,20 +23,29 @@ pub(crate) fn udp(port: u16) -> Session {
 pub(crate) fn any_session() -> impl Strategy<Value = Session> {
     let tcp = (0..7_u8, 0..3_u8).prop_map(|(state, timer)| (0_u8, state, timer));
     let others = (1..3_u8).prop_map(|protocol| (protocol, 0, 0));
-    (any::<[u16; 8]>(), any::<[u8; 8]>(), any::<[u16; 3]>(), prop_oneof![tcp, others], any::<u32>())
-        .prop_filter_map("no session's addresses", |(src6, v4, ports, (p, s, t), lifetime)| {
-            let [a, b, c, d, e, f, g, h] = v4;
-            let [src6_port, src4_port, dst4_port] = ports;
-            let endpoints = Endpoints {
-                src6: src6.into(),
-                src6_port,
-                src4: Ipv4Addr::new(a, b, c, d),
-                src4_port,
-                dst4: Ipv4Addr::new(e, f, g, h),
-                dst4_port: if p == 2 { src4_port } else { dst4_port },
-            };
-            Session::checked(endpoints, p, s, t, lifetime).ok()
-        })
+    (
+        any::<[u16; 8]>(),
+        any::<[u8; 8]>(),
+        any::<[u16; 3]>(),
+        prop_oneof![tcp, others],
+        any::<u32>(),
+    )
+        .prop_filter_map(
+            "no session's addresses",
+            |(src6, v4, ports, (p, s, t), lifetime)| {
+                let [a, b, c, d, e, f, g, h] = v4;
+                let [src6_port, src4_port, dst4_port] = ports;
+                let endpoints = Endpoints {
+                    src6: src6.into(),
+                    src6_port,
+                    src4: Ipv4Addr::new(a, b, c, d),
+                    src4_port,
+                    dst4: Ipv4Addr::new(e, f, g, h),
+                    dst4_port: if p == 2 { src4_port } else { dst4_port },
+                };
+                Session::checked(endpoints, p, s, t, lifetime).ok()
+            },
+        )
 }
 
 fn parse(run: &[u8]) -> Vec<Result<Session, Reject>> {
@@ -46,7 +55,10 @@ fn parse(run: &[u8]) -> Vec<Result<Session, Reject>> {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
     digits
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
@@ -64,7 +76,12 @@ fn session(
     session.id.src4 = src4.into();
     session.id.src4_port = src4_port;
     session.id.dst4_port = dst4_port;
-    Session { state, timer, lifetime, ..session }
+    Session {
+        state,
+        timer,
+        lifetime,
+        ..session
+    }
 }
 
 const EST: (State, Timer, u32) = (State::Established, Timer::Established, 0);
@@ -83,8 +100,18 @@ fn records_of_a_real_4_1_13_are_read_and_written_to_the_byte() {
     );
     let mask = [198, 51, 100, 1];
     let expected = [
-        session(Protocol::Udp, [1024, 34718, 9000], mask, (EST.0, EST.1, 300_000)),
-        session(Protocol::Icmp, [560, 54360, 54360], mask, (EST.0, EST.1, 60_000)),
+        session(
+            Protocol::Udp,
+            [1024, 34718, 9000],
+            mask,
+            (EST.0, EST.1, 300_000),
+        ),
+        session(
+            Protocol::Icmp,
+            [560, 54360, 54360],
+            mask,
+            (EST.0, EST.1, 60_000),
+        ),
         session(
             Protocol::Tcp,
             [40000, 7030, 80],
@@ -111,8 +138,18 @@ fn records_of_a_real_4_1_12_are_read_and_written_to_the_byte() {
          3400010020010db80000000000000000000000080064ff9b0000000000000000c0000208c63364020003a9509c400050fd840015",
     );
     let expected = [
-        session(Protocol::Udp, [1024, 24865, 9000], [198, 51, 100, 1], (EST.0, EST.1, 300_000)),
-        session(Protocol::Icmp, [453, 59542, 59542], [198, 51, 100, 1], (EST.0, EST.1, 60_000)),
+        session(
+            Protocol::Udp,
+            [1024, 24865, 9000],
+            [198, 51, 100, 1],
+            (EST.0, EST.1, 300_000),
+        ),
+        session(
+            Protocol::Icmp,
+            [453, 59542, 59542],
+            [198, 51, 100, 1],
+            (EST.0, EST.1, 60_000),
+        ),
         session(
             Protocol::Tcp,
             [40000, 64900, 80],
@@ -138,8 +175,18 @@ fn records_of_a_real_4_1_9_are_read_and_written_to_the_byte() {
          8c000180200001801400010020010db800000000000000000000000806000200409c000020000280140001000064ff9b0000000000000000c000020806000200500000001400038008000100c63364020600020028b900001400048008000100c000020806000200500000000500050000000000050006000500000005000700010000000800080080a90300",
     );
     let expected = [
-        session(Protocol::Udp, [1024, 43768, 9000], [198, 51, 100, 1], (EST.0, EST.1, 300_000)),
-        session(Protocol::Icmp, [448, 2845, 2845], [198, 51, 100, 1], (EST.0, EST.1, 60_000)),
+        session(
+            Protocol::Udp,
+            [1024, 43768, 9000],
+            [198, 51, 100, 1],
+            (EST.0, EST.1, 300_000),
+        ),
+        session(
+            Protocol::Icmp,
+            [448, 2845, 2845],
+            [198, 51, 100, 1],
+            (EST.0, EST.1, 60_000),
+        ),
         session(
             Protocol::Tcp,
             [40000, 47400, 80],
@@ -152,7 +199,10 @@ fn records_of_a_real_4_1_9_are_read_and_written_to_the_byte() {
 
 /// Reading gives what is expected, and writing that gives the same bytes again.
 fn proved(format: Format, run: &[u8], expected: &[Session]) {
-    assert_eq!(parse(run), expected.iter().copied().map(Ok).collect::<Vec<_>>());
+    assert_eq!(
+        parse(run),
+        expected.iter().copied().map(Ok).collect::<Vec<_>>()
+    );
     let mut written = Vec::new();
     for session in expected {
         format.write(session, &Prefix::WELL_KNOWN, &mut written);
@@ -187,21 +237,45 @@ fn a_record_that_would_harm_a_jool_is_refused_by_reason() {
     let high = |value: u16| value.to_ne_bytes()[1];
     let flags = |flags: u16| [(38, flags.to_be_bytes()[0]), (39, flags.to_be_bytes()[1])];
     for (format, changes, reason) in [
-        (Format::Flat40, vec![(0, low(3)), (1, high(3))], Reject::Malformed),
-        (Format::Flat40, vec![(0, low(41)), (1, high(41))], Reject::Malformed),
-        (Format::Flat40, vec![(0, low(36)), (1, high(36))], Reject::Length),
-        (Format::Flat40, vec![(2, low(2)), (3, high(2))], Reject::Type),
+        (
+            Format::Flat40,
+            vec![(0, low(3)), (1, high(3))],
+            Reject::Malformed,
+        ),
+        (
+            Format::Flat40,
+            vec![(0, low(41)), (1, high(41))],
+            Reject::Malformed,
+        ),
+        (
+            Format::Flat40,
+            vec![(0, low(36)), (1, high(36))],
+            Reject::Length,
+        ),
+        (
+            Format::Flat40,
+            vec![(2, low(2)), (3, high(2))],
+            Reject::Type,
+        ),
         (Format::Flat40, flags(3 << 5).to_vec(), Reject::Protocol),
         (Format::Flat40, flags(0x8000).to_vec(), Reject::Protocol),
         (Format::Flat40, flags(7 << 2).to_vec(), Reject::State),
         (Format::Flat40, flags(3).to_vec(), Reject::Timer),
-        (Format::Flat40, flags(1 << 5 | 1 << 2).to_vec(), Reject::State),
+        (
+            Format::Flat40,
+            flags(1 << 5 | 1 << 2).to_vec(),
+            Reject::State,
+        ),
         (Format::Flat40, flags(1 << 5 | 1).to_vec(), Reject::Timer),
         (Format::Flat40, flags(2 << 5 | 2).to_vec(), Reject::Timer),
         (Format::Flat40, flags(2 << 5).to_vec(), Reject::Ports),
         (Format::Flat40, vec![(4, 0xff)], Reject::Address),
         (Format::Flat40, vec![(20, 224)], Reject::Address),
-        (Format::Flat40, (24..28).map(|i| (i, 0)).collect(), Reject::Address),
+        (
+            Format::Flat40,
+            (24..28).map(|i| (i, 0)).collect(),
+            Reject::Address,
+        ),
         (Format::Flat52, vec![(20, 1)], Reject::Pool6),
         (Format::Flat52, vec![(50, 0), (51, 2 << 5)], Reject::Ports),
         (Format::Tlv140, vec![(44, 1)], Reject::Pool6),
@@ -239,9 +313,15 @@ fn records_of_several_formats_share_a_run() {
 
 #[test]
 fn lifetimes_are_cut_to_the_local_timeouts() {
-    let timeouts = Timeouts { udp: 1000, ..Timeouts::default() };
+    let timeouts = Timeouts {
+        udp: 1000,
+        ..Timeouts::default()
+    };
     assert_eq!(udp(1).clamped(&timeouts).lifetime, 1000);
-    let short = Session { lifetime: 999, ..udp(1) };
+    let short = Session {
+        lifetime: 999,
+        ..udp(1)
+    };
     assert_eq!(short.clamped(&timeouts), short);
     let mut syn = udp(1);
     syn.id.protocol = Protocol::Tcp;

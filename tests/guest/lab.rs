@@ -1,7 +1,7 @@
 //! What a guest's scenarios need and Debian does not bring: traffic through a NAT64, a server for
 //! it, and single datagrams on the sync network.
 
-#![deny(unsafe_code)]
+#![allow(unreachable_pub, reason = "a program: its modules have no other users")]
 
 mod lab {
     pub mod flows;
@@ -10,6 +10,7 @@ mod lab {
     pub mod ping;
     pub mod route;
     pub mod serve;
+    pub mod table;
     pub mod tcp;
 }
 
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use lab::{flows, frames, ping, serve, tcp};
+use lab::{flows, frames, ping, serve, table, tcp};
 
 /// Any failure ends the program with one sentence.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -40,6 +41,21 @@ enum Command {
     SendFrame(frames::SendFrame),
     /// Prints the datagrams that a group receives: sender, length, bytes in hex
     ListenFrames(frames::ListenFrames),
+    /// Measures how long new sessions take to get into the peer's table
+    Latency(table::Latency),
+    /// Measures how long an advertised table takes to get to the peer
+    Advertise(table::Advertise),
+    /// Prints how many sessions a node has
+    Count(table::Count),
+}
+
+/// The netlink sockets register with a runtime, even if nobody waits for them here.
+fn in_runtime(run: impl FnOnce() -> Outcome) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let _inside = runtime.enter();
+    run()
 }
 
 fn main() -> ExitCode {
@@ -50,6 +66,9 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::SendFrame(send) => send.run(),
         Command::ListenFrames(listen) => listen.run(),
+        Command::Latency(latency) => in_runtime(|| latency.run()),
+        Command::Advertise(advertise) => in_runtime(|| advertise.run()),
+        Command::Count(count) => in_runtime(|| count.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

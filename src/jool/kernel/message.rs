@@ -123,7 +123,9 @@ impl Request {
 
     /// The finished message.
     pub(super) fn finish(&mut self) -> &[u8] {
-        let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX).to_ne_bytes();
+        let length = u32::try_from(self.bytes.len())
+            .unwrap_or(u32::MAX)
+            .to_ne_bytes();
         if let Some(field) = self.bytes.first_chunk_mut() {
             *field = length;
         }
@@ -167,24 +169,35 @@ impl<'a> Message<'a> {
     pub(super) fn parse(bytes: &'a [u8], family: Option<u16>) -> Result<Self, Malformed> {
         let header: &[u8; NLMSG_HEADER] = bytes.first_chunk().ok_or(Malformed)?;
         let [l0, l1, l2, l3, t0, t1, _, _, s0, s1, s2, s3, ..] = *header;
-        let length = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).map_err(|_| Malformed)?;
+        let length =
+            usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).map_err(|_| Malformed)?;
         let kind = u16::from_ne_bytes([t0, t1]);
         let sequence = u32::from_ne_bytes([s0, s1, s2, s3]);
         let bytes = bytes.get(..length).ok_or(Malformed)?;
         if kind == NLMSG_ERROR {
-            let code = bytes.get(NLMSG_HEADER..).and_then(<[u8]>::first_chunk).ok_or(Malformed)?;
-            return Ok(Self::Error { sequence, errno: i32::from_ne_bytes(*code).saturating_neg() });
+            let code = bytes
+                .get(NLMSG_HEADER..)
+                .and_then(<[u8]>::first_chunk)
+                .ok_or(Malformed)?;
+            return Ok(Self::Error {
+                sequence,
+                errno: i32::from_ne_bytes(*code).saturating_neg(),
+            });
         }
         if kind == NLCTRL {
             let attributes = Attributes(bytes.get(JOOL_HEADER..).ok_or(Malformed)?);
             let name = attributes.find(CTRL_ATTR_FAMILY_NAME).unwrap_or_default();
-            return Ok(Self::Family { name: until_nul(name) });
+            return Ok(Self::Family {
+                name: until_nul(name),
+            });
         }
         if Some(kind) != family {
             return Ok(Self::Other);
         }
-        let jool: &[u8; 28] =
-            bytes.get(JOOL_HEADER..).and_then(<[u8]>::first_chunk).ok_or(Malformed)?;
+        let jool: &[u8; 28] = bytes
+            .get(JOOL_HEADER..)
+            .and_then(<[u8]>::first_chunk)
+            .ok_or(Malformed)?;
         let [m0, m1, m2, m3, _, _, _, _, xt, flags, _, _, instance @ ..] = jool;
         if [*m0, *m1, *m2, *m3] != MAGIC || *xt != NAT64 {
             return Err(Malformed);
@@ -213,7 +226,11 @@ impl<'a> JoolMessage<'a> {
         if !self.error {
             return Ok(self);
         }
-        let errno = self.attributes.find(1).and_then(<[u8]>::first_chunk).copied();
+        let errno = self
+            .attributes
+            .find(1)
+            .and_then(<[u8]>::first_chunk)
+            .copied();
         let message = until_nul(self.attributes.find(2).unwrap_or_default());
         Err(Refusal::Jool {
             errno: errno.map_or(0, |errno| i32::from(u16::from_ne_bytes(errno))),
@@ -271,6 +288,8 @@ pub(super) fn number(value: &[u8]) -> Option<u64> {
 pub(super) fn prefix(value: &[u8]) -> Option<(Ipv6Addr, u8)> {
     let attributes = Attributes::new(value);
     let address: [u8; 16] = attributes.find(1)?.try_into().ok()?;
-    let [length] = *attributes.find(2)? else { return None };
+    let [length] = *attributes.find(2)? else {
+        return None;
+    };
     Some((Ipv6Addr::from(address), length))
 }

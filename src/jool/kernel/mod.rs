@@ -53,7 +53,12 @@ impl Kernel {
         let given = settings.instance.as_bytes();
         match name.get_mut(..given.len()) {
             Some(field) if given.len() < NAME => field.copy_from_slice(given),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "instance name too long")),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "instance name too long",
+                ));
+            }
         }
         let events = Socket::open(EVENTS_BUFFER)?;
         events.join(u32::from(message::NLCTRL))?;
@@ -75,13 +80,17 @@ impl Kernel {
         let family = self.family.ok_or(Refusal::NotAttached)?;
         // 0 is for multicasts, the highest for nlctrl.
         self.sequence = self.sequence % (socket::RESOLVE - 1) + 1;
-        Ok(self.request.begin(family.id, self.sequence, operation, &self.name, SPOKEN))
+        Ok(self
+            .request
+            .begin(family.id, self.sequence, operation, &self.name, SPOKEN))
     }
 
     /// Sends the request and reads its answer; `None` when there is none, which is how the module
     /// says that a JOOLD operation succeeded.
     fn execute(&mut self) -> Result<Option<JoolMessage<'_>>, Refusal> {
-        self.commands.send(self.request.finish()).map_err(Refusal::Io)?;
+        self.commands
+            .send(self.request.finish())
+            .map_err(Refusal::Io)?;
         let family = self.family.map(|family| family.id);
         let length = loop {
             let length = match self.commands.receive(&mut self.answer) {
@@ -97,7 +106,10 @@ impl Kernel {
                         self.forget_family();
                         return Err(Refusal::NotAttached);
                     }
-                    return Err(Refusal::Jool { errno, message: String::new() });
+                    return Err(Refusal::Jool {
+                        errno,
+                        message: String::new(),
+                    });
                 }
                 // Late answers to requests that were given up.
                 Ok(_) => {}
@@ -115,22 +127,27 @@ impl Kernel {
         self.execute()?.ok_or(Refusal::Answer("did not come"))
     }
 
+    /// The number of the counter of all sessions, in every version.
+    pub const SESSIONS: u8 = 5;
+
     fn forget_family(&mut self) {
         if let Some(family) = self.family.take() {
             self.events.get_ref().leave(family.group);
         }
     }
 
-    /// Resolves the family and subscribes, unless that is done.
-    fn subscribe(&mut self) -> Result<(), Unavailable> {
-        if self.family.is_some() {
-            return Ok(());
+    /// Resolves the family, unless that is done.
+    fn resolve(&mut self) -> Result<Family, Refusal> {
+        if let Some(family) = self.family {
+            return Ok(family);
         }
-        let resolved = self.commands.resolve(&mut self.answer).map_err(Refusal::Io);
-        let family = resolved.map_err(Unavailable::from)?.ok_or(Unavailable::NoModule)?;
-        self.events.get_ref().join(family.group).map_err(Refusal::Io)?;
+        let resolved = self
+            .commands
+            .resolve(&mut self.answer)
+            .map_err(Refusal::Io)?;
+        let family = resolved.ok_or(Refusal::NotAttached)?;
         self.family = Some(family);
-        Ok(())
+        Ok(family)
     }
 
     /// Reads the settings that matter here.
@@ -184,13 +201,30 @@ impl Kernel {
         // More records than fit the module's 1,500 bytes, or none at all, and nothing is ever sent
         // (measured on 4.1.13).
         let fitting = u32::try_from(1440 / version.format().length()).unwrap_or(1);
-        let most_set = globals.most_per_packet.filter(|most| (1..=fitting).contains(most));
+        let most_set = globals
+            .most_per_packet
+            .filter(|most| (1..=fitting).contains(most));
         let mut repairs = Vec::new();
         let mut update = Request::default();
         for (setting, id, found, set) in [
-            ("ss-flush-asap", global::SS_FLUSH_ASAP, globals.flush_asap, asap),
-            ("ss-flush-deadline", global::SS_FLUSH_DEADLINE, globals.flush_deadline, deadline),
-            ("ss-capacity", global::SS_CAPACITY, globals.capacity, self.settings.queue_capacity),
+            (
+                "ss-flush-asap",
+                global::SS_FLUSH_ASAP,
+                globals.flush_asap,
+                asap,
+            ),
+            (
+                "ss-flush-deadline",
+                global::SS_FLUSH_DEADLINE,
+                globals.flush_deadline,
+                deadline,
+            ),
+            (
+                "ss-capacity",
+                global::SS_CAPACITY,
+                globals.capacity,
+                self.settings.queue_capacity,
+            ),
             (
                 "ss-max-sessions-per-packet",
                 global::SS_MAX_SESSIONS_PER_PACKET,
@@ -200,30 +234,41 @@ impl Kernel {
             ("ss-enabled", global::SS_ENABLED, globals.enabled, 1),
         ] {
             // A setting that the version does not have is not there.
-            let Some(found) = found.filter(|found| *found != set) else { continue };
+            let Some(found) = found.filter(|found| *found != set) else {
+                continue;
+            };
             if matches!(id, global::SS_ENABLED | global::SS_FLUSH_ASAP) {
                 update.attribute(id, &[u8::from(set != 0)]);
             } else {
                 update.attribute(id, &set.to_ne_bytes());
             }
-            repairs.push(Repair { setting, found, set });
+            repairs.push(Repair {
+                setting,
+                found,
+                set,
+            });
         }
         if !repairs.is_empty() {
-            self.begin(Operation::GlobalUpdate)?.nested(root::GLOBALS, update.bytes());
+            self.begin(Operation::GlobalUpdate)?
+                .nested(root::GLOBALS, update.bytes());
             self.execute()?;
         }
         Ok(repairs)
     }
 
-    /// The module's counter of a number, for tests and measurements in place of a dump.
+    /// One of the instance's counters, by Jool's number. Needs no attachment.
     pub fn counter(&mut self, counter: u8) -> Result<u64, Refusal> {
+        self.resolve()?;
         let offset = counter.checked_sub(1);
         let request = self.begin(Operation::StatsForeach)?;
         if let Some(offset) = offset {
             request.attribute(root::OFFSET_U8, &[offset]);
         }
         let answer = self.ask()?;
-        let value = answer.attributes.find(u16::from(counter)).and_then(message::number);
+        let value = answer
+            .attributes
+            .find(u16::from(counter))
+            .and_then(message::number);
         value.ok_or(Refusal::Answer("lacks the counter"))
     }
 }
@@ -240,7 +285,12 @@ impl Jool for Kernel {
             }
             Err(error) => return Err(Refusal::Io(error).into()),
         };
-        self.subscribe()?;
+        let family = self.resolve()?;
+        // Once more does no harm, and a family that was resolved anew has nobody subscribed.
+        self.events
+            .get_ref()
+            .join(family.group)
+            .map_err(Refusal::Io)?;
         if !self.is_alive()? {
             return Err(Unavailable::NoInstance(self.settings.instance.clone()));
         }
@@ -248,7 +298,10 @@ impl Jool for Kernel {
         let instance = globals.instance(&self.settings.instance, version)?;
         if self.settings.manage {
             let repairs = self.repair(&globals, version)?;
-            return Ok(Instance { repairs, ..instance });
+            return Ok(Instance {
+                repairs,
+                ..instance
+            });
         }
         if globals.enabled == Some(0) {
             return Err(Unavailable::SyncDisabled(self.settings.instance.clone()));
@@ -263,7 +316,9 @@ impl Jool for Kernel {
 
     fn receive(&mut self, mut records: impl FnMut(&[u8])) -> Received {
         let packet = &mut self.packet;
-        let read = self.events.try_io(Interest::READABLE, |events| events.receive(packet));
+        let read = self
+            .events
+            .try_io(Interest::READABLE, |events| events.receive(packet));
         let length = match read {
             Ok(length) => length,
             Err(error) => {
@@ -317,7 +372,8 @@ impl Jool for Kernel {
         if run.is_empty() || run.len() > super::MAX_RUN {
             return Ok(());
         }
-        self.begin(Operation::JooldAdd)?.nested(root::SESSION_ENTRIES, run);
+        self.begin(Operation::JooldAdd)?
+            .nested(root::SESSION_ENTRIES, run);
         self.execute().map(drop)
     }
 
@@ -327,11 +383,19 @@ impl Jool for Kernel {
         after: Option<&Identity>,
         page: impl FnMut(Result<Session, Reject>),
     ) -> Result<bool, Refusal> {
-        let pool6 = self.globals()?.pool6.ok_or(Refusal::Answer("lacks pool6"))?;
+        let pool6 = self
+            .globals()?
+            .pool6
+            .ok_or(Refusal::Answer("lacks pool6"))?;
         let mut offset = Vec::new();
         if let Some(&id) = after {
             // Only the addresses and ports of the last entry matter.
-            let last = Session { id, state: State::Established, timer: Timer::Established, lifetime: 0 };
+            let last = Session {
+                id,
+                state: State::Established,
+                timer: Timer::Established,
+                lifetime: 0,
+            };
             Format::Tlv140.write(&last, &pool6, &mut offset);
         }
         let request = self.begin(Operation::SessionForeach)?;
@@ -388,7 +452,12 @@ impl Globals {
     }
 
     fn instance(&self, name: &str, version: Version) -> Result<Instance, Refusal> {
-        let [Some(tcp_established), Some(tcp_transitory), Some(udp), Some(icmp)] = self.timeouts
+        let [
+            Some(tcp_established),
+            Some(tcp_transitory),
+            Some(udp),
+            Some(icmp),
+        ] = self.timeouts
         else {
             return Err(Refusal::Answer("lacks the session timeouts"));
         };
@@ -397,7 +466,12 @@ impl Globals {
             version,
             format: version.format(),
             pool6: self.pool6.ok_or(Refusal::Answer("lacks pool6"))?,
-            timeouts: Timeouts { tcp_established, tcp_transitory, udp, icmp },
+            timeouts: Timeouts {
+                tcp_established,
+                tcp_transitory,
+                udp,
+                icmp,
+            },
             repairs: Vec::new(),
         })
     }
@@ -406,7 +480,10 @@ impl Globals {
 impl From<Refusal> for Unavailable {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Jool { errno: nix::libc::EPERM, .. } => Self::Permission,
+            Refusal::Jool {
+                errno: nix::libc::EPERM,
+                ..
+            } => Self::Permission,
             Refusal::NotAttached => Self::NoModule,
             refusal => Self::Refused(refusal),
         }

@@ -99,7 +99,11 @@ enum Answer {
 
 fn get_family() -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
     let name = NlattrBuilder::default()
-        .nla_type(AttrTypeBuilder::default().nla_type(CtrlAttr::FamilyName).build()?)
+        .nla_type(
+            AttrTypeBuilder::default()
+                .nla_type(CtrlAttr::FamilyName)
+                .build()?,
+        )
         .nla_payload(FAMILY)
         .build()?;
     let payload = GenlmsghdrBuilder::default()
@@ -130,7 +134,9 @@ fn parse_family(bytes: &[u8]) -> Result<Answer, Box<dyn std::error::Error + Send
     }
     let payload = match message.nl_payload() {
         NlPayload::Payload(payload) => payload,
-        NlPayload::Err(error) if *error.error() == -nix::libc::ENOENT => return Ok(Answer::Unknown),
+        NlPayload::Err(error) if *error.error() == -nix::libc::ENOENT => {
+            return Ok(Answer::Unknown);
+        }
         NlPayload::Err(error) => {
             return Err(io::Error::from_raw_os_error(error.error().saturating_neg()).into());
         }
@@ -138,7 +144,10 @@ fn parse_family(bytes: &[u8]) -> Result<Answer, Box<dyn std::error::Error + Send
     };
     let attributes = payload.attrs().get_attr_handle();
     let id = attributes.get_attr_payload_as::<u16>(CtrlAttr::FamilyId)?;
-    for group in attributes.get_nested_attributes::<Index>(CtrlAttr::McastGroups)?.iter() {
+    for group in attributes
+        .get_nested_attributes::<Index>(CtrlAttr::McastGroups)?
+        .iter()
+    {
         let group = group.get_attr_handle::<CtrlAttrMcastGrp>()?;
         let name = group.get_attr_payload_as_with_len::<String>(CtrlAttrMcastGrp::Name)?;
         if name == GROUP {
@@ -165,7 +174,10 @@ impl AsRawFd for Socket {
 }
 
 impl AsFd for Socket {
-    #[allow(unsafe_code, reason = "neli's socket lends its descriptor as a number only")]
+    #[allow(
+        unsafe_code,
+        reason = "neli's socket lends its descriptor as a number only"
+    )]
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the descriptor is open as long as the NlSocket lives, and the borrow of self
         // keeps it alive.
