@@ -11,9 +11,8 @@ use crate::session::{Batch, Format, Prefix, Rejects, Session, Timeouts, parse_ru
 /// 2,048.
 pub const MAX_DATAGRAM: usize = 1452;
 
-/// Sessions that may wait for our Jool before they have to be taken out with
-/// [`Engine::poll_inject`]: some 2 MiB.
-const MAX_WAITING: usize = 16_384;
+/// Sessions that may wait, in one direction, before they have to be taken out: some 8 MiB.
+const MAX_WAITING: usize = 65_536;
 
 /// The state machine between our own Jool and the other nodes.
 #[derive(Debug, Default)]
@@ -142,9 +141,9 @@ impl Engine {
         });
     }
 
-    /// Whether our own Jool should take what is waiting for it before more datagrams are read.
-    pub fn is_inject_due(&self) -> bool {
-        self.incoming.len() >= MAX_WAITING
+    /// Whether what waits has to be taken out before more is handed in.
+    pub fn is_full(&self) -> bool {
+        self.incoming.len().max(self.outgoing.len()) >= MAX_WAITING
     }
 
     /// Writes the next datagram for the other nodes; `false` when there is none.

@@ -5,12 +5,15 @@ use std::collections::hash_map::Entry;
 
 use super::{Identity, Session};
 
+/// Sessions that there is always memory for.
+const KEPT: usize = 4096;
+
 /// A set of sessions, of each only the latest record, taken out in ascending order of expiry, which
 /// the module inserts in constant time.
 ///
 /// The order of arrival tells which record is the latest. Sorted by expiry alone, the record that
 /// closed a connection (4 min) would come before the one that opened it (2 h) and be undone by it.
-/// Its memory is kept from use to use.
+/// Memory is kept from use to use.
 #[derive(Debug, Default)]
 pub struct Batch {
     sessions: Vec<Session>,
@@ -56,12 +59,22 @@ impl Batch {
             self.taken = 0;
             self.places.clear();
             std::mem::swap(&mut self.sessions, &mut self.leaving);
+            if self.leaving.is_empty() {
+                self.shrink();
+            }
             self.leaving
                 .sort_unstable_by_key(|session| session.lifetime);
         }
         let from = self.taken;
         self.taken = self.leaving.len().min(from.saturating_add(most));
         self.leaving.get(from..self.taken).unwrap_or_default()
+    }
+
+    /// Gives back what only an advertisement needed.
+    fn shrink(&mut self) {
+        self.sessions.shrink_to(KEPT);
+        self.leaving.shrink_to(KEPT);
+        self.places.shrink_to(KEPT);
     }
 
     /// Forgets all sessions.

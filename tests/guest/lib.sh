@@ -283,3 +283,31 @@ dmesg_is_silent() {
         || true)
     [ -z "$lines" ] || { printf '%s\n' "$lines"; return 1; }
 }
+
+# start_joold NODE [ARGUMENT…]: the daemon under test; by default with no file at all, on the sync link.
+start_joold() {
+    local node=$1
+    shift
+    [ $# -gt 0 ] || set -- --interface "s$node"
+    start "$node" joold /scenario/bin/joold "$@"
+    wait_for 20 "joold of $node is attached to Jool" logged "$node" joold 'attached to Jool'
+}
+
+stop_joold() {
+    stop "$1" joold
+    [ "$STATUS" = 0 ] || fail "joold of $1 ended with exit status $STATUS"
+}
+
+# cpu_ms NAMESPACE NAME: CPU time that a running process's threads have had, in milliseconds.
+cpu_ms() {
+    cut -d' ' -f1 "/proc/${PIDS[$1.$2]}"/task/*/schedstat | awk '{ sum += $1 } END { print int(sum / 1000000) }'
+}
+
+# empty NODE: a new instance in place of the node's, so without sessions and with default settings.
+empty() {
+    at "$1" jool instance remove
+    instance "$1"
+}
+
+# statistics NAMESPACE PORT: the answer of a daemon's statistics socket.
+statistics() { at "$1" sh -c "echo | nc -u -w 1 ::1 $2"; }
