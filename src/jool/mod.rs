@@ -133,6 +133,20 @@ pub enum Refusal {
     Io(io::Error),
 }
 
+impl Refusal {
+    /// Whether the instance, or the whole module, is gone.
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAttached
+                | Self::Jool {
+                    errno: nix::libc::ESRCH,
+                    ..
+                }
+        )
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

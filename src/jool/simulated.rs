@@ -497,3 +497,185 @@ pub async fn traffic(jool: &Handle, sessions_per_second: u32) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Format;
+    use crate::session::tests::udp;
+
+    fn simulated(queue_capacity: u32) -> (Simulated, Handle) {
+        let settings = Settings {
+            instance: "default".to_owned(),
+            manage: true,
+            flush_interval: Duration::from_millis(10),
+            queue_capacity,
+        };
+        Simulated::new(settings, Version::NEWEST)
+    }
+
+    /// The records of the next packet; `None` when none comes.
+    fn packet(jool: &mut Simulated) -> Option<usize> {
+        match jool.receive(|_| ()) {
+            Received::Records(bytes) => Some(bytes / Format::Flat40.length()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_translated_packet_makes_a_record() {
+        let (mut jool, handle) = simulated(1000);
+        jool.attach().unwrap();
+        for _ in 0..72 {
+            handle.translate(udp(1));
+        }
+        assert_eq!(handle.len(), 1);
+        assert_eq!((packet(&mut jool), packet(&mut jool)), (Some(36), Some(36)));
+    }
+
+    #[test]
+    fn one_packet_is_in_flight_until_it_is_acknowledged() {
+        let (mut jool, handle) = simulated(1000);
+        jool.attach().unwrap();
+        // No deadline passes within the test.
+        handle.lock().deadline = Duration::from_secs(3600);
+        for port in 0..100 {
+            handle.translate(udp(port));
+        }
+        assert_eq!(handle.lock().socket.len(), 1);
+        assert_eq!(packet(&mut jool), Some(36));
+        assert_eq!(packet(&mut jool), Some(36));
+        // What does not fill a packet waits for the deadline.
+        assert_eq!(packet(&mut jool), None);
+    }
+
+    #[test]
+    fn past_its_capacity_the_queue_drops() {
+        let (mut jool, handle) = simulated(50);
+        jool.attach().unwrap();
+        handle.lock().deadline = Duration::from_secs(3600);
+        for port in 0..100 {
+            handle.translate(udp(port));
+        }
+        // 36 in flight, 50 queued, the rest dropped.
+        assert_eq!(handle.counters().dropped, 14);
+    }
+
+    #[test]
+    fn without_session_sync_nothing_is_emitted_or_taken() {
+        let (mut jool, handle) = simulated(50);
+        handle.translate(udp(1));
+        assert_eq!(packet(&mut jool), None);
+        assert!(jool.add(&[]).is_err());
+        assert_eq!(jool.attach().unwrap().repairs.len(), 3);
+        assert!(jool.attach().unwrap().repairs.is_empty());
+        handle.disable_session_sync();
+        assert_eq!(
+            jool.attach().unwrap().repairs,
+            [Repair {
+                setting: "ss-enabled",
+                found: 0,
+                set: 1
+            }]
+        );
+        handle.remove_instance();
+        assert!(matches!(jool.attach(), Err(Unavailable::NoInstance(name)) if name == "default"));
+        assert!(jool.add(&[0; 40]).is_err());
+        handle.add_instance();
+        assert!(jool.attach().is_ok());
+    }
+
+    #[test]
+    fn what_would_harm_the_module_is_refused_and_counted() {
+        let (mut jool, handle) = simulated(50);
+        jool.attach().unwrap();
+        let add = |jool: &mut Simulated, sessions: &[Session]| {
+            let mut run = Vec::new();
+            for session in sessions {
+                Format::Flat40.write(session, &Prefix::WELL_KNOWN, &mut run);
+            }
+            jool.add(&run).unwrap();
+            handle.counters().refused
+        };
+        let late = Session {
+            lifetime: 200_000,
+            ..udp(1)
+        };
+        assert_eq!(add(&mut jool, &[late, udp(2)]), 0);
+        // Beyond the timeout.
+        assert_eq!(
+            add(
+                &mut jool,
+                &[Session {
+                    lifetime: 300_001,
+                    ..udp(3)
+                }]
+            ),
+            1
+        );
+        // Out of order.
+        assert_eq!(
+            add(
+                &mut jool,
+                &[
+                    udp(4),
+                    Session {
+                        lifetime: 1,
+                        ..udp(5)
+                    }
+                ]
+            ),
+            2
+        );
+        jool.add(&[0xff; 40]).unwrap();
+        assert_eq!(handle.counters().refused, 3);
+        assert_eq!(handle.len(), 3);
+    }
+
+    #[test]
+    fn a_dump_gives_every_session_in_pages() {
+        let (mut jool, handle) = simulated(50);
+        for port in 0..100 {
+            handle.translate(udp(port));
+        }
+        let (mut found, mut pages, mut last) = (Vec::new(), 0, None);
+        loop {
+            let after: Option<Identity> = last;
+            let more = jool.dump(Protocol::Udp, after.as_ref(), |session| {
+                let id = session.unwrap().id;
+                last = Some(id);
+                found.push(id);
+            });
+            pages += 1;
+            if !more.unwrap() {
+                break;
+            }
+        }
+        assert_eq!(pages, 4);
+        assert_eq!(
+            found,
+            handle
+                .sessions()
+                .iter()
+                .map(|session| session.id)
+                .collect::<Vec<_>>()
+        );
+        assert!(
+            !jool
+                .dump(Protocol::Tcp, None, |_| panic!("no TCP session"))
+                .unwrap()
+        );
+    }
+
+    #[test]
+    fn sessions_expire() {
+        let (_jool, handle) = simulated(50);
+        handle.translate(Session {
+            lifetime: 0,
+            ..udp(1)
+        });
+        handle.translate(udp(2));
+        assert_eq!(handle.sessions().len(), 1);
+        assert!(handle.contains(&udp(2).id));
+    }
+}

@@ -12,9 +12,14 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use super::settings::with_scope;
 use super::{Family, Interface, OpenError, Settings};
 
-/// What is asked of the kernel for each direction, in bytes: some 5,000 datagrams of a flood of
-/// sessions, so that a busy moment loses none.
-const BUFFER: usize = 8 << 20;
+/// Asked of the kernel for receiving, in bytes: some 5,000 datagrams of a flood of sessions, so that
+/// a busy moment loses none.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Asked of the kernel for sending, in bytes: some 400 datagrams, fewer than an interface's queue
+/// holds (1,000 packets as a rule). So a burst waits in the [`Outbox`](super::Outbox) for the
+/// interface; with a larger buffer the queue would drop it in silence.
+const SEND_BUFFER: usize = 512 << 10;
 
 sockopt_impl!(
     /// IP_MULTICAST_IF by interface index, which socket2 sets by address only.
@@ -110,18 +115,18 @@ fn configure(socket: &Socket, settings: &Settings) -> Result<(), OpenError> {
     }
     // The forced variants pass the system's limits and need CAP_NET_ADMIN. A larger buffer, which
     // the socket may have been handed over with, stays; the kernel reports twice what was asked.
-    if socket.recv_buffer_size().map_err(refused("SO_RCVBUF"))? < 2 * BUFFER
-        && setsockopt(socket, sockopt::RcvBufForce, &BUFFER).is_err()
+    if socket.recv_buffer_size().map_err(refused("SO_RCVBUF"))? < 2 * RECEIVE_BUFFER
+        && setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err()
     {
         socket
-            .set_recv_buffer_size(BUFFER)
+            .set_recv_buffer_size(RECEIVE_BUFFER)
             .map_err(refused("SO_RCVBUF"))?;
     }
-    if socket.send_buffer_size().map_err(refused("SO_SNDBUF"))? < 2 * BUFFER
-        && setsockopt(socket, sockopt::SndBufForce, &BUFFER).is_err()
+    if socket.send_buffer_size().map_err(refused("SO_SNDBUF"))? < 2 * SEND_BUFFER
+        && setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER).is_err()
     {
         socket
-            .set_send_buffer_size(BUFFER)
+            .set_send_buffer_size(SEND_BUFFER)
             .map_err(refused("SO_SNDBUF"))?;
     }
     Ok(())

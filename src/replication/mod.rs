@@ -185,3 +185,224 @@ fn write(sessions: &[Session], format: Format, pool6: &Prefix, run: &mut Vec<u8>
     }
     !sessions.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jool::Version;
+    use crate::session::tests::udp;
+    use crate::session::{Protocol, Reject, State, Timer};
+
+    fn instance(version: &str) -> Instance {
+        let version = Version::supported(version).unwrap();
+        Instance {
+            name: "default".to_owned(),
+            version,
+            format: version.format(),
+            pool6: Prefix::WELL_KNOWN,
+            timeouts: Timeouts::default(),
+            repairs: Vec::new(),
+        }
+    }
+
+    fn engine(version: &str) -> Engine {
+        let mut engine = Engine::new(None);
+        engine.handle_attached(&instance(version));
+        engine
+    }
+
+    fn run(format: Format, sessions: &[Session]) -> Vec<u8> {
+        let mut run = Vec::new();
+        for session in sessions {
+            format.write(session, &Prefix::WELL_KNOWN, &mut run);
+        }
+        run
+    }
+
+    /// Everything that polling gives.
+    fn drain(mut poll: impl FnMut(&mut Vec<u8>) -> bool) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        let mut buffer = Vec::new();
+        while poll(&mut buffer) {
+            all.push(buffer.clone());
+        }
+        all
+    }
+
+    #[test]
+    fn records_of_any_version_reach_a_jool_of_any_version() {
+        let sessions = [udp(1), udp(2), udp(3)];
+        for from in ["4.1.9", "4.1.12", "4.1.13"] {
+            for to in ["4.1.9", "4.1.12", "4.1.13"] {
+                let (mut sender, mut receiver) = (engine(from), engine(to));
+                sender.handle_local(&run(instance(from).format, &sessions));
+                for datagram in drain(|datagram| sender.poll_transmit(datagram)) {
+                    receiver.handle_datagram(&datagram);
+                }
+                let injected = drain(|injected| receiver.poll_inject(injected));
+                assert_eq!(
+                    injected,
+                    [run(instance(to).format, &sessions)],
+                    "{from} to {to}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_fixed_format_is_sent_whatever_our_own_jool_speaks() {
+        for format in Format::ALL {
+            let mut engine = Engine::new(Some(format));
+            engine.handle_attached(&instance("4.1.13"));
+            engine.handle_local(&run(Format::Flat40, &[udp(1)]));
+            assert_eq!(drain(|d| engine.poll_transmit(d)), [run(format, &[udp(1)])]);
+        }
+    }
+
+    #[test]
+    fn datagrams_fit_an_ethernet_frame_and_a_stock_daemon() {
+        for (version, most) in [("4.1.9", 10), ("4.1.12", 27), ("4.1.13", 36)] {
+            let mut engine = engine(version);
+            let sessions: Vec<_> = (0..100).map(udp).collect();
+            let format = instance(version).format;
+            engine.handle_local(&run(format, &sessions));
+            let datagrams = drain(|datagram| engine.poll_transmit(datagram));
+            assert!(
+                datagrams
+                    .iter()
+                    .all(|datagram| datagram.len() <= MAX_DATAGRAM)
+            );
+            assert_eq!(datagrams[0].len(), most * format.length(), "{version}");
+            assert_eq!(datagrams.concat().len(), 100 * format.length());
+        }
+    }
+
+    #[test]
+    fn many_datagrams_become_one_run_in_ascending_order_of_expiry() {
+        let mut engine = engine("4.1.13");
+        for port in 0..100_u16 {
+            let session = Session {
+                lifetime: u32::from(port) * 7919 % 1000,
+                ..udp(port)
+            };
+            engine.handle_datagram(&run(Format::Flat40, &[session]));
+        }
+        let runs = drain(|injected| engine.poll_inject(injected));
+        assert_eq!(runs.len(), 1);
+        let mut lifetimes = Vec::new();
+        parse_run(&runs[0], &Prefix::WELL_KNOWN, |s| {
+            lifetimes.push(s.unwrap().lifetime);
+        });
+        assert_eq!(lifetimes.len(), 100);
+        assert!(lifetimes.is_sorted());
+        assert_eq!(engine.counters().injected_records, 100);
+    }
+
+    #[test]
+    fn no_run_is_longer_than_the_module_takes() {
+        for version in ["4.1.9", "4.1.13"] {
+            let mut engine = engine(version);
+            let sessions: Vec<_> = (0..5000).map(udp).collect();
+            engine.handle_datagram(&run(Format::Flat40, &sessions));
+            let runs = drain(|injected| engine.poll_inject(injected));
+            assert!(runs.len() > 1);
+            assert!(runs.iter().all(|injected| injected.len() <= MAX_RUN));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_session_goes_nowhere_and_is_counted_by_reason() {
+        let mut engine = engine("4.1.13");
+        let mut bad = run(Format::Flat40, &[udp(1), udp(2)]);
+        bad[39] = 0xff;
+        bad.extend_from_slice(&[1, 2, 3]);
+        engine.handle_datagram(&bad);
+        assert_eq!(
+            drain(|r| engine.poll_inject(r)),
+            [run(Format::Flat40, &[udp(2)])]
+        );
+        let rejects = engine.counters().received_rejects;
+        assert_eq!(
+            (rejects.of(Reject::Protocol), rejects.of(Reject::Malformed)),
+            (1, 1)
+        );
+        assert_eq!(rejects.total(), 2);
+        // The same from our own Jool.
+        engine.handle_local(&bad);
+        assert_eq!(
+            drain(|d| engine.poll_transmit(d)),
+            [run(Format::Flat40, &[udp(2)])]
+        );
+        assert_eq!(engine.counters().local_rejects.total(), 2);
+    }
+
+    #[test]
+    fn lifetimes_beyond_our_own_timeouts_are_cut() {
+        let mut engine = engine("4.1.13");
+        engine.handle_datagram(&run(
+            Format::Flat40,
+            &[Session {
+                lifetime: u32::MAX,
+                ..udp(1)
+            }],
+        ));
+        assert_eq!(
+            drain(|r| engine.poll_inject(r)),
+            [run(Format::Flat40, &[udp(1)])]
+        );
+        assert_eq!(engine.counters().clamped, 1);
+    }
+
+    #[test]
+    fn of_a_session_only_the_latest_record_leaves() {
+        let mut engine = engine("4.1.13");
+        let mut open = udp(1);
+        open.id.protocol = Protocol::Tcp;
+        open.lifetime = 7_200_000;
+        let closed = Session {
+            state: State::Trans,
+            timer: Timer::Transitory,
+            lifetime: 240_000,
+            ..open
+        };
+        for input in [Engine::handle_local, Engine::handle_datagram] {
+            input(&mut engine, &run(Format::Flat40, &[open, closed]));
+        }
+        assert_eq!(
+            drain(|d| engine.poll_transmit(d)),
+            [run(Format::Flat40, &[closed])]
+        );
+        assert_eq!(
+            drain(|r| engine.poll_inject(r)),
+            [run(Format::Flat40, &[closed])]
+        );
+    }
+
+    #[test]
+    fn without_a_jool_nothing_is_kept() {
+        let mut engine = engine("4.1.13");
+        engine.handle_datagram(&run(Format::Flat40, &[udp(1)]));
+        engine.handle_detached();
+        engine.handle_datagram(&run(Format::Flat40, &[udp(2)]));
+        assert_eq!(engine.counters().no_jool, 1);
+        engine.handle_attached(&instance("4.1.9"));
+        assert!(!engine.poll_inject(&mut Vec::new()));
+    }
+
+    #[test]
+    fn fifty_two_bytes_and_another_prefix_length_do_not_go_together() {
+        let mut engine = Engine::new(None);
+        let pool6 = Prefix::new("2001:db8:64::".parse().unwrap(), 64).unwrap();
+        engine.handle_attached(&Instance {
+            pool6,
+            ..instance("4.1.12")
+        });
+        let mut record = Vec::new();
+        Format::Tlv140.write(&udp(1), &pool6, &mut record);
+        engine.handle_datagram(&record);
+        engine.handle_local(&record);
+        assert!(!engine.poll_inject(&mut Vec::new()));
+        assert!(!engine.poll_transmit(&mut Vec::new()));
+        assert_eq!(engine.counters().inexpressible, 2);
+    }
+}

@@ -122,6 +122,7 @@ pub struct Node<J> {
     next_check: Instant,
     counters: Counters,
     reported: Counters,
+    last_refusal: Option<String>,
     next_report: Instant,
     snapshot: watch::Sender<Snapshot>,
 }
@@ -153,6 +154,7 @@ impl<J: Jool> Node<J> {
             next_check: now,
             counters: Counters::default(),
             reported: Counters::default(),
+            last_refusal: None,
             next_report: now,
             snapshot: watch::Sender::new(Snapshot {
                 state: starting,
@@ -317,12 +319,13 @@ impl<J: Jool> Node<J> {
         }
     }
 
-    /// Whatever it is, the next check finds out; there and then if the instance may be gone, since
-    /// the module logs each request to an instance that is not there.
+    /// Keeps what Jool said for the report of drops. If the instance may be gone, that is checked at
+    /// once, since the module logs each request to an instance that is not there.
     fn refused(&mut self, refusal: &Refusal) {
-        debug!("{refusal}");
-        if self.attached {
+        if self.attached && refusal.is_absence() {
             self.next_check = Instant::now();
+        } else {
+            self.last_refusal = Some(refusal.to_string());
         }
     }
 
@@ -411,6 +414,9 @@ impl<J: Jool> Node<J> {
         }
         if let Some(drops) = self.counters.drops_since(&self.reported) {
             warn!("dropped: {drops}");
+            if let Some(refusal) = self.last_refusal.take() {
+                warn!("{refusal}");
+            }
             if let Some(failure) = self.counters.network.last_failure {
                 warn!("{failure}");
             }

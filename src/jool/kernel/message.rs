@@ -293,3 +293,140 @@ pub(super) fn prefix(value: &[u8]) -> Option<(Ipv6Addr, u8)> {
     };
     Some((Ipv6Addr::from(address), length))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAMILY_ID: u16 = 0x22;
+
+    /// A netlink message of the family around what a real module multicast: genlmsghdr and Jool's
+    /// header, then attributes.
+    fn multicast(header: &str, attributes: &str) -> Vec<u8> {
+        let hex = |text: &str| -> Vec<u8> {
+            (0..text.len() / 2)
+                .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+                .collect()
+        };
+        let body = [hex(header), hex(attributes)].concat();
+        let length = u32::try_from(NLMSG_HEADER + body.len()).unwrap();
+        let mut message = length.to_ne_bytes().to_vec();
+        message.extend_from_slice(&FAMILY_ID.to_ne_bytes());
+        message.extend_from_slice(&[0; 10]);
+        message.extend_from_slice(&body);
+        message
+    }
+
+    // Multicast by a real 4.1.13 after a UDP datagram.
+    const HEADER: &str = "000200006a6f6f6c04010d000200000064656661756c74000000000000000000";
+    const ATTRIBUTES: &str = "2c0007802800010020010db8000000000000000000000008c6336401c0000208\
+                              000493e00400879e23280020";
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_multicast_of_a_real_4_1_13_is_read() {
+        let bytes = multicast(HEADER, ATTRIBUTES);
+        let Ok(Message::Jool(message)) = Message::parse(&bytes, Some(FAMILY_ID)) else {
+            panic!("not taken for one of Jool's");
+        };
+        assert_eq!((message.sequence, message.instance), (0, &b"default"[..]));
+        let run = message.attributes.find(root::SESSION_ENTRIES).unwrap();
+        assert_eq!(run.len(), 40);
+        assert!(message.into_result().is_ok());
+    }
+
+    #[test]
+    fn a_message_of_jool_4_1_4_and_older_without_magic_is_malformed() {
+        let old = "0002000004010400020000006465666175";
+        let bytes = multicast(&format!("{old}{}", "00".repeat(20)), ATTRIBUTES);
+        assert_eq!(Message::parse(&bytes, Some(FAMILY_ID)), Err(Malformed));
+    }
+
+    #[test]
+    fn truncated_messages_are_malformed_or_empty_and_never_read_beyond() {
+        let bytes = multicast(HEADER, ATTRIBUTES);
+        for length in 0..bytes.len() {
+            assert_eq!(
+                Message::parse(&bytes[..length], Some(FAMILY_ID)),
+                Err(Malformed),
+                "{length}"
+            );
+            // The same with a length field that fits.
+            let mut short = bytes[..length].to_vec();
+            if let Some(field) = short.first_chunk_mut() {
+                *field = u32::try_from(length).unwrap().to_ne_bytes();
+            }
+            if let Ok(Message::Jool(message)) = Message::parse(&short, Some(FAMILY_ID)) {
+                assert_eq!(
+                    message.attributes.find(root::SESSION_ENTRIES),
+                    None,
+                    "{length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_has_jools_layout() {
+        let mut request = Request::default();
+        let mut name = [0; NAME];
+        name[..7].copy_from_slice(b"default");
+        request
+            .begin(FAMILY_ID, 7, Operation::JooldAdd, &name, [4, 1, 0, 0])
+            .nested(root::SESSION_ENTRIES, &[1, 2, 3, 4, 5]);
+        let bytes = request.finish();
+        let length = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
+        assert_eq!(usize::try_from(length).unwrap(), bytes.len());
+        assert_eq!(bytes[16..20], [27, 2, 0, 0]);
+        assert_eq!(bytes[20..32], *b"jool\x04\x01\x00\x00\x02\x00\x00\x00");
+        assert_eq!(bytes[32..48], name);
+        assert_eq!(u16::from_ne_bytes([bytes[48], bytes[49]]), 9);
+        assert_eq!(u16::from_ne_bytes([bytes[50], bytes[51]]), 7 | 0x8000);
+        assert_eq!(bytes[52..], [1, 2, 3, 4, 5, 0, 0, 0]);
+    }
+
+    #[test]
+    fn an_error_answer_carries_jools_words() {
+        let mut attributes = Request::default();
+        attributes
+            .attribute(1, &22_u16.to_ne_bytes())
+            .attribute(2, b"Session sync is disabled.\0");
+        let mut bytes = multicast(HEADER, "");
+        bytes[JOOL_HEADER + 9] = FLAG_ERROR;
+        bytes.extend_from_slice(attributes.bytes());
+        let length = u32::try_from(bytes.len()).unwrap().to_ne_bytes();
+        bytes[..4].copy_from_slice(&length);
+        let Ok(Message::Jool(answer)) = Message::parse(&bytes, Some(FAMILY_ID)) else {
+            panic!()
+        };
+        let refusal = answer.into_result().unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "Jool refused: Session sync is disabled"
+        );
+        assert!(matches!(refusal, Refusal::Jool { errno: 22, .. }));
+    }
+
+    #[test]
+    fn netlinks_own_errors_and_other_families_are_told_apart() {
+        let mut error = 20_u32.to_ne_bytes().to_vec();
+        error.extend_from_slice(&NLMSG_ERROR.to_ne_bytes());
+        error.extend_from_slice(&[0; 2]);
+        error.extend_from_slice(&9_u32.to_ne_bytes());
+        error.extend_from_slice(&[0; 4]);
+        error.extend_from_slice(&(-1_i32).to_ne_bytes());
+        assert_eq!(
+            Message::parse(&error, None),
+            Ok(Message::Error {
+                sequence: 9,
+                errno: 1
+            })
+        );
+        let bytes = multicast(HEADER, ATTRIBUTES);
+        assert_eq!(
+            Message::parse(&bytes, Some(FAMILY_ID + 1)),
+            Ok(Message::Other)
+        );
+        assert_eq!(Message::parse(&bytes, None), Ok(Message::Other));
+    }
+}

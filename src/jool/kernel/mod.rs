@@ -316,24 +316,29 @@ impl Jool for Kernel {
 
     fn receive(&mut self, mut records: impl FnMut(&[u8])) -> Received {
         let packet = &mut self.packet;
-        let read = self
-            .events
-            .try_io(Interest::READABLE, |events| events.receive(packet));
+        let mut failed = None;
+        let read = self.events.try_io(Interest::READABLE, |events| {
+            events
+                .receive(packet)
+                .map_err(|error| match error.raw_os_error() {
+                    // Taken for "nothing there", so that an error that stays does not keep us awake.
+                    Some(errno) if !matches!(errno, nix::libc::ENOBUFS | nix::libc::EAGAIN) => {
+                        failed = Some(error.kind());
+                        io::ErrorKind::WouldBlock.into()
+                    }
+                    _ => error,
+                })
+        });
         let length = match read {
             Ok(length) => length,
-            Err(error) => {
-                return match error.kind() {
-                    io::ErrorKind::WouldBlock => Received::Nothing,
-                    io::ErrorKind::InvalidData => Received::Malformed,
-                    _ if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {
-                        // The packet in flight may be among the lost: without this the module
-                        // would wait for its deadline.
-                        self.acknowledge_unheard();
-                        Received::Overflow
-                    }
-                    kind => Received::Failed(kind),
-                };
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {
+                // The packet in flight may be among the lost: without this the module would wait
+                // for its deadline.
+                self.acknowledge_unheard();
+                return Received::Overflow;
             }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Received::Malformed,
+            Err(_) => return failed.map_or(Received::Nothing, Received::Failed),
         };
         let family = self.family.map(|family| family.id);
         let name = self.settings.instance.as_bytes();
