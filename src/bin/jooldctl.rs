@@ -18,6 +18,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Say everything that is wrong with a configuration, without running it; exit status 0 or 78
+    #[command(after_help = config::help())]
     Check {
         /// The configuration
         #[arg(value_name = "NETSOCKET.json")]

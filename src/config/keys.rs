@@ -1,5 +1,7 @@
 //! The keys of the configuration file, once: for the checks, the messages and the documentation.
 
+use std::fmt::Write as _;
+
 /// A key of the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -137,6 +139,26 @@ pub const KEYS: &[Key] = &[
     STATISTICS_ADDRESS,
 ];
 
+/// Every key in a paragraph each, for a terminal.
+pub fn help() -> String {
+    let mut text = String::from("Keys of the JSON object, all optional:\n");
+    for key in KEYS {
+        let Key {
+            name,
+            accepts,
+            default,
+            meaning,
+            ..
+        } = key;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n  \"{name}\"\n    {meaning}\n    Takes {accepts}.\n    Default: {default}\n"
+        );
+    }
+    text
+}
+
 /// The key of this name.
 pub(super) fn named(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
@@ -189,6 +211,30 @@ fn distance(from: &[char], to: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readme_has_every_key() {
+        let readme = include_str!("../../README.md");
+        for key in KEYS {
+            let Key {
+                name,
+                accepts,
+                default,
+                meaning,
+                stock,
+            } = key;
+            let star = if *stock { " *" } else { "" };
+            let row = format!("| `{name}`{star} | {meaning} | {accepts} | {default} |");
+            assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+        }
+    }
+
+    #[test]
+    fn the_help_has_every_key() {
+        for key in KEYS {
+            assert!(help().contains(&format!("\"{}\"", key.name)));
+        }
+    }
 
     #[test]
     fn names_are_unique_and_texts_are_there() {

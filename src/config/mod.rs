@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use check::{DEFAULT_GROUP, DEFAULT_PORT};
-pub use keys::{KEYS, Key};
+pub use keys::{KEYS, Key, help};
 pub use problem::{Problem, Problems};
 
 use crate::jool;

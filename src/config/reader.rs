@@ -211,7 +211,7 @@ fn unknown(name: &str, source: Source) -> String {
         _ if source == Source::Instance => {
             format!("unknown key; accepted in this file: {instance:?}")
         }
-        _ => "unknown key; joold.json(5) lists those that are accepted".to_owned(),
+        _ => "unknown key; `jooldctl check --help` lists the known ones".to_owned(),
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
             refused(&one_file(r#"{ "multicast adress": 1, "comment": 2 }"#)),
             [
                 "a.json: \"multicast adress\": unknown key; did you mean \"multicast address\"?",
-                "a.json: \"comment\": unknown key; joold.json(5) lists those that are accepted",
+                "a.json: \"comment\": unknown key; `jooldctl check --help` lists the known ones",
             ]
         );
     }
