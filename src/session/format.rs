@@ -5,7 +5,7 @@
 //!
 //! | Jool | length | format |
 //! |---|---|---|
-//! | 4.1.0 to 4.1.11 | 140 | nested attributes ([`tlv`](super::tlv)), integers in host order |
+//! | 4.1.0 to 4.1.11 | 140 | nested attributes ([`tlv`]), integers in host order |
 //! | 4.1.12 | 52 | flat, network order; the IPv4 destination is the end of the IPv6 one |
 //! | 4.1.13 to 4.1.15 | 40 | flat, network order; the IPv6 destination is left out |
 
