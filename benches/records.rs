@@ -3,8 +3,8 @@
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::hint::black_box;
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use joold::jool::{Instance, Version};
@@ -91,6 +91,7 @@ fn engine(c: &mut Criterion) {
     for version in [Version::NEWEST, Version::OLDEST] {
         let instance = instance(version);
         let input = run(instance.format);
+        let (now, from) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 6400)));
         let mut engine = Engine::new(None);
         engine.handle_attached(&instance);
         let mut buffer = Vec::new();
@@ -104,7 +105,7 @@ fn engine(c: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("from the network to Jool", version), |b| {
             b.iter(|| {
-                engine.handle_datagram(black_box(&input));
+                engine.handle_datagram(now, from, black_box(&input));
                 while engine.poll_inject(&mut buffer) {
                     black_box(&buffer);
                 }

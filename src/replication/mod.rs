@@ -4,8 +4,16 @@
 //! So far it does what the stock daemon does, with every record checked: what our own Jool emits is
 //! sent once, what arrives is applied. Neither is remembered.
 
+mod peers;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
 use crate::jool::{Instance, MAX_RUN};
 use crate::session::{Batch, Format, Prefix, Rejects, Session, Timeouts, parse_run};
+
+pub use peers::Peer;
+use peers::Peers;
 
 /// UDP payload that fits an Ethernet frame over IPv6, in bytes. A stock daemon reads no more than
 /// 2,048.
@@ -22,6 +30,7 @@ pub struct Engine {
     jool: Option<Attached>,
     outgoing: Batch,
     incoming: Batch,
+    peers: Peers,
     counters: Counters,
 }
 
@@ -117,8 +126,13 @@ impl Engine {
         });
     }
 
+    /// The nodes that datagrams came from, by address.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.peers.list()
+    }
+
     /// A datagram from another node.
-    pub fn handle_datagram(&mut self, datagram: &[u8]) {
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         let Some(jool) = self.jool else {
             self.counters.no_jool += 1;
             return;
@@ -126,19 +140,23 @@ impl Engine {
         let Self {
             incoming, counters, ..
         } = self;
-        parse_run(datagram, &jool.pool6, |record| {
-            counters.received_records += 1;
-            match record {
-                Ok(session) => {
-                    let clamped = session.clamped(&jool.timeouts);
-                    counters.clamped += u64::from(clamped != session);
-                    if !incoming.push(clamped) {
-                        counters.received_superseded += 1;
-                    }
+        let (mut taken, mut rejected) = (0, 0);
+        parse_run(datagram, &jool.pool6, |record| match record {
+            Ok(session) => {
+                taken += 1;
+                let clamped = session.clamped(&jool.timeouts);
+                counters.clamped += u64::from(clamped != session);
+                if !incoming.push(clamped) {
+                    counters.received_superseded += 1;
                 }
-                Err(reason) => counters.received_rejects.count(reason),
+            }
+            Err(reason) => {
+                rejected += 1;
+                counters.received_rejects.count(reason);
             }
         });
+        counters.received_records += taken + rejected;
+        self.peers.heard(now, from, taken, rejected);
     }
 
     /// Whether what waits has to be taken out before more is handed in.
@@ -189,9 +207,13 @@ fn write(sessions: &[Session], format: Format, pool6: &Prefix, run: &mut Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
     use crate::jool::Version;
     use crate::session::tests::udp;
     use crate::session::{Protocol, Reject, State, Timer};
+
+    const FROM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6400);
 
     fn instance(version: &str) -> Instance {
         let version = Version::supported(version).unwrap();
@@ -237,7 +259,7 @@ mod tests {
                 let (mut sender, mut receiver) = (engine(from), engine(to));
                 sender.handle_local(&run(instance(from).format, &sessions));
                 for datagram in drain(|datagram| sender.poll_transmit(datagram)) {
-                    receiver.handle_datagram(&datagram);
+                    receiver.handle_datagram(Instant::now(), FROM, &datagram);
                 }
                 let injected = drain(|injected| receiver.poll_inject(injected));
                 assert_eq!(
@@ -285,7 +307,7 @@ mod tests {
                 lifetime: u32::from(port) * 7919 % 1000,
                 ..udp(port)
             };
-            engine.handle_datagram(&run(Format::Flat40, &[session]));
+            engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &[session]));
         }
         let runs = drain(|injected| engine.poll_inject(injected));
         assert_eq!(runs.len(), 1);
@@ -303,7 +325,7 @@ mod tests {
         for version in ["4.1.9", "4.1.13"] {
             let mut engine = engine(version);
             let sessions: Vec<_> = (0..5000).map(udp).collect();
-            engine.handle_datagram(&run(Format::Flat40, &sessions));
+            engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &sessions));
             let runs = drain(|injected| engine.poll_inject(injected));
             assert!(runs.len() > 1);
             assert!(runs.iter().all(|injected| injected.len() <= MAX_RUN));
@@ -316,7 +338,7 @@ mod tests {
         let mut bad = run(Format::Flat40, &[udp(1), udp(2)]);
         bad[39] = 0xff;
         bad.extend_from_slice(&[1, 2, 3]);
-        engine.handle_datagram(&bad);
+        engine.handle_datagram(Instant::now(), FROM, &bad);
         assert_eq!(
             drain(|r| engine.poll_inject(r)),
             [run(Format::Flat40, &[udp(2)])]
@@ -339,13 +361,17 @@ mod tests {
     #[test]
     fn lifetimes_beyond_our_own_timeouts_are_cut() {
         let mut engine = engine("4.1.13");
-        engine.handle_datagram(&run(
-            Format::Flat40,
-            &[Session {
-                lifetime: u32::MAX,
-                ..udp(1)
-            }],
-        ));
+        engine.handle_datagram(
+            Instant::now(),
+            FROM,
+            &run(
+                Format::Flat40,
+                &[Session {
+                    lifetime: u32::MAX,
+                    ..udp(1)
+                }],
+            ),
+        );
         assert_eq!(
             drain(|r| engine.poll_inject(r)),
             [run(Format::Flat40, &[udp(1)])]
@@ -365,9 +391,9 @@ mod tests {
             lifetime: 240_000,
             ..open
         };
-        for input in [Engine::handle_local, Engine::handle_datagram] {
-            input(&mut engine, &run(Format::Flat40, &[open, closed]));
-        }
+        let records = run(Format::Flat40, &[open, closed]);
+        engine.handle_local(&records);
+        engine.handle_datagram(Instant::now(), FROM, &records);
         assert_eq!(
             drain(|d| engine.poll_transmit(d)),
             [run(Format::Flat40, &[closed])]
@@ -381,9 +407,9 @@ mod tests {
     #[test]
     fn without_a_jool_nothing_is_kept() {
         let mut engine = engine("4.1.13");
-        engine.handle_datagram(&run(Format::Flat40, &[udp(1)]));
+        engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &[udp(1)]));
         engine.handle_detached();
-        engine.handle_datagram(&run(Format::Flat40, &[udp(2)]));
+        engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &[udp(2)]));
         assert_eq!(engine.counters().no_jool, 1);
         engine.handle_attached(&instance("4.1.9"));
         assert!(!engine.poll_inject(&mut Vec::new()));
@@ -399,7 +425,7 @@ mod tests {
         });
         let mut record = Vec::new();
         Format::Tlv140.write(&udp(1), &pool6, &mut record);
-        engine.handle_datagram(&record);
+        engine.handle_datagram(Instant::now(), FROM, &record);
         engine.handle_local(&record);
         assert!(!engine.poll_inject(&mut Vec::new()));
         assert!(!engine.poll_transmit(&mut Vec::new()));

@@ -271,12 +271,12 @@ impl<J: Jool> Node<J> {
     }
 
     fn read_network(&mut self) {
+        let now = Instant::now();
         for _ in 0..NETWORK_BUDGET {
             let engine = &mut self.engine;
-            match self
-                .network
-                .receive(|datagram| engine.handle_datagram(datagram.bytes))
-            {
+            match self.network.receive(|datagram| {
+                engine.handle_datagram(now, datagram.from, datagram.bytes);
+            }) {
                 Ok(0) => break,
                 Ok(_) if self.engine.is_full() => break,
                 Ok(_) => {}

@@ -1,0 +1,95 @@
+//! The nodes that datagrams come from.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Peers that are remembered. A group has a handful; strangers can make up any number.
+const MOST: usize = 64;
+/// A peer that was silent for so long makes room for another.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
+/// A node that sends to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where its datagrams come from.
+    pub address: SocketAddr,
+    /// How many came.
+    pub datagrams: u64,
+    /// Records in them that were taken.
+    pub records: u64,
+    /// Records in them that were not.
+    pub rejected: u64,
+    /// When the last one came.
+    pub heard: Instant,
+}
+
+/// All that are known, in a bounded number.
+#[derive(Debug, Default)]
+pub(super) struct Peers(HashMap<SocketAddr, Peer>);
+
+impl Peers {
+    /// Counts a datagram with so many records taken and not taken.
+    pub(super) fn heard(&mut self, now: Instant, address: SocketAddr, records: u64, rejected: u64) {
+        if !self.0.contains_key(&address) && self.0.len() >= MOST {
+            self.0
+                .retain(|_, peer| now.saturating_duration_since(peer.heard) < FORGOTTEN);
+            if self.0.len() >= MOST {
+                return;
+            }
+        }
+        let peer = self.0.entry(address).or_insert(Peer {
+            address,
+            datagrams: 0,
+            records: 0,
+            rejected: 0,
+            heard: now,
+        });
+        peer.datagrams += 1;
+        peer.records += records;
+        peer.rejected += rejected;
+        peer.heard = now;
+    }
+
+    /// All of them, by address.
+    pub(super) fn list(&self) -> Vec<Peer> {
+        let mut list: Vec<Peer> = self.0.values().copied().collect();
+        list.sort_unstable_by_key(|peer| peer.address);
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], number))
+    }
+
+    #[test]
+    fn strangers_do_not_displace_peers_and_cost_no_memory() {
+        let mut peers = Peers::default();
+        let start = Instant::now();
+        for number in 0..1000 {
+            peers.heard(start, address(number), 1, 0);
+        }
+        assert_eq!(peers.list().len(), MOST);
+        peers.heard(start, address(0), 2, 1);
+        let first = peers.list()[0];
+        assert_eq!((first.datagrams, first.records, first.rejected), (2, 3, 1));
+    }
+
+    #[test]
+    fn a_peer_that_was_silent_for_long_makes_room() {
+        let mut peers = Peers::default();
+        let start = Instant::now();
+        for number in 0..64 {
+            peers.heard(start, address(number), 1, 0);
+        }
+        peers.heard(start + FORGOTTEN, address(0), 1, 0);
+        peers.heard(start + FORGOTTEN, address(99), 1, 0);
+        let left: Vec<_> = peers.list().iter().map(|peer| peer.address).collect();
+        assert_eq!(left, [address(0), address(99)]);
+    }
+}
