@@ -15,7 +15,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use joold::jool::{Instance, Version};
 use joold::net::{Destination, Interface, Network, Outbox, Settings};
@@ -163,6 +163,7 @@ fn the_engine_allocates_nothing_between_its_jool_and_the_network() {
     for version in versions() {
         let instance = instance(version);
         let input = run(instance.format);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 6400));
         let mut engine = Engine::new(None);
         engine.handle_attached(&instance);
         let mut buffer = Vec::new();
@@ -173,7 +174,7 @@ fn the_engine_allocates_nothing_between_its_jool_and_the_network() {
             }
         });
         allocates_nothing(&format!("{version}, to Jool"), || {
-            engine.handle_datagram(black_box(&input));
+            engine.handle_datagram(Instant::now(), peer, black_box(&input));
             while engine.poll_inject(&mut buffer) {
                 black_box(&buffer);
             }
@@ -233,8 +234,10 @@ async fn exchange_allocates_nothing(local: IpAddr) {
         }
         while to.counters().received_datagrams < from.counters().sent_datagrams {
             to.readable().await.unwrap();
-            to.receive(|datagram| standby.handle_datagram(datagram.bytes))
-                .unwrap();
+            to.receive(|datagram| {
+                standby.handle_datagram(Instant::now(), datagram.from, datagram.bytes);
+            })
+            .unwrap();
         }
         while standby.poll_inject(&mut buffer) {
             black_box(&buffer);

@@ -1,14 +1,16 @@
 //! The daemon: arguments in, library out.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use joold::config::{self, Config, Sources};
+use joold::config::{self, Sources};
 use joold::jool::kernel::Kernel;
 use joold::jool::simulated::{Simulated, traffic};
 use joold::jool::{Jool, Version};
-use joold::service::{self, Failure, Node};
+use joold::service::systemd::{self, Inherited};
+use joold::service::{Failure, Node, Setup, journal};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if problem.use_stderr() { 64 } else { 0 });
         }
     };
-    service::log_to_stderr();
+    journal::open();
     let Arguments {
         mut network,
         instance,
@@ -67,12 +69,13 @@ fn main() -> ExitCode {
         }
         network = Some(STOCK_FILE.into());
     }
-    let config = match config::load(&Sources {
+    let sources = Sources {
         network,
         instance,
         statistics_port,
         interface,
-    }) {
+    };
+    let config = match config::load(&sources) {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems.0 {
@@ -81,11 +84,17 @@ fn main() -> ExitCode {
             return ExitCode::from(78);
         }
     };
+    let inherited = Inherited::take();
+    let setup = Setup {
+        config,
+        sources: Some(sources),
+        socket: inherited.udp,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(&config, simulated_jool)),
+        Ok(runtime) => runtime.block_on(run(setup, inherited.jool, simulated_jool)),
         Err(error) => Err(Failure::System("starting", error)),
     };
     match result {
@@ -97,35 +106,53 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(config: &Config, simulated_jool: Option<u32>) -> Result<(), Failure> {
+async fn run(
+    setup: Setup,
+    subscribed: Option<OwnedFd>,
+    simulated_jool: Option<u32>,
+) -> Result<(), Failure> {
+    let settings = setup.config.jool.clone();
     let Some(rate) = simulated_jool else {
-        let jool = Kernel::open(config.jool.clone())
+        let jool = Kernel::open(settings, subscribed)
             .map_err(|error| Failure::System("opening a netlink socket", error))?;
-        return serve(config, jool).await;
+        systemd::keep(jool.subscribed(), systemd::JOOL);
+        return serve(setup, jool).await;
     };
     info!("uses a simulated Jool, not the kernel's, with {rate} new sessions per second");
-    let (jool, handle) = Simulated::new(config.jool.clone(), Version::NEWEST);
+    let (jool, handle) = Simulated::new(settings, Version::NEWEST);
     tokio::select! {
-        result = serve(config, jool) => result,
+        result = serve(setup, jool) => result,
         () = traffic(&handle, rate) => Ok(()),
     }
 }
 
-async fn serve<J: Jool>(config: &Config, jool: J) -> Result<(), Failure> {
-    let node = Node::open(config, jool)?;
+async fn serve<J: Jool>(setup: Setup, jool: J) -> Result<(), Failure> {
+    let node = Node::open(setup, jool)?;
     info!(
         "joold {} listens on {}",
         env!("CARGO_PKG_VERSION"),
         node.network().local_addr()
     );
-    let failed = |error| Failure::System("catching signals", error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    node.run(async move {
+    let catch = |kind| signal(kind).map_err(|error| Failure::System("catching signals", error));
+    let mut terminate = catch(SignalKind::terminate())?;
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let mut hangup = catch(SignalKind::hangup())?;
+    let control = node.control();
+    let reload = async {
+        while hangup.recv().await.is_some() {
+            // The log tells how it went.
+            let _ = control.reload().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    })
-    .await
+    };
+    tokio::select! {
+        result = node.run(stop) => result,
+        () = reload => Ok(()),
+    }
 }

@@ -57,6 +57,16 @@ pub struct Sources {
     pub interface: Option<String>,
 }
 
+impl Sources {
+    /// The files, in the order of the command line.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        [&self.network, &self.instance]
+            .into_iter()
+            .flatten()
+            .cloned()
+    }
+}
+
 /// A file that was read, or tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {

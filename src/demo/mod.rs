@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::sleep;
 
@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::jool::Version;
 use crate::jool::simulated::{Handle, Simulated, traffic};
 use crate::net;
-use crate::service::{Failure, Node, Snapshot, State};
+use crate::service::{Control, Failure, Node, Setup, State};
 use picture::{Frame, Screen};
 
 /// How long the active node translates.
@@ -34,7 +34,7 @@ const PROBE: Duration = Duration::from_millis(50);
 /// One of the two nodes.
 struct Running {
     jool: Handle,
-    snapshot: watch::Receiver<Snapshot>,
+    control: Control,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), Failure>>,
 }
@@ -52,11 +52,9 @@ async fn demonstrate(mut screen: Screen) -> io::Result<bool> {
     let mut active = start(active_port, standby_port)?;
     let mut standby = start(standby_port, active_port)?;
     for node in [&mut active, &mut standby] {
-        let running = |snapshot: &Snapshot| matches!(snapshot.state, State::Running(_));
-        node.snapshot
-            .wait_for(running)
-            .await
-            .map_err(io::Error::other)?;
+        while !matches!(node.control.snapshot().state, State::Running(_)) {
+            node.control.changed().await;
+        }
     }
     let mut lags = Lags::default();
     let began = Instant::now();
@@ -142,13 +140,17 @@ fn start(port: u16, peer: u16) -> io::Result<Running> {
         ..Config::default()
     };
     let (simulated, jool) = Simulated::new(config.jool.clone(), Version::NEWEST);
-    let node = Node::open(&config, simulated).map_err(io::Error::other)?;
-    let snapshot = node.subscribe();
+    let setup = Setup {
+        config,
+        ..Setup::default()
+    };
+    let node = Node::open(setup, simulated).map_err(io::Error::other)?;
+    let control = node.control();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::task::spawn_local(node.run(async { drop(stopped.await) }));
     Ok(Running {
         jool,
-        snapshot,
+        control,
         stop,
         task,
     })

@@ -26,6 +26,12 @@ pub trait Jool {
     /// goes or a setting is changed.
     fn attach(&mut self) -> Result<Instance, Unavailable>;
 
+    /// Uses another instance, or other settings, from the next [`Jool::attach`] on.
+    fn configure(&mut self, settings: Settings);
+
+    /// How many sessions the instance has.
+    fn sessions(&mut self) -> Result<u64, Refusal>;
+
     /// Waits until [`Jool::receive`] may have something. Cancel safe.
     fn readable(&mut self) -> impl Future<Output = io::Result<()>>;
 

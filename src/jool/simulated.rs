@@ -389,6 +389,14 @@ impl Jool for Simulated {
         })
     }
 
+    fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    fn sessions(&mut self) -> Result<u64, Refusal> {
+        Ok(self.module.len() as u64)
+    }
+
     async fn readable(&mut self) -> io::Result<()> {
         loop {
             {

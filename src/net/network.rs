@@ -1,5 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use std::{fmt, future, io, mem};
 
@@ -118,6 +118,47 @@ impl Network {
         }
         network.links = links;
         Ok(network)
+    }
+
+    /// A network with other settings. It shares the socket, with what waits in it, as long as the
+    /// address and port to listen on stay the same; else this one should be read to its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; this network goes on as it was then.
+    pub fn reopen(&mut self, settings: &Settings) -> Result<Self, OpenError> {
+        if settings.listen_address() != self.settings.listen_address() {
+            return Self::open(settings);
+        }
+        let socket = self.socket.as_fd().try_clone_to_owned();
+        let reopened = socket
+            .map_err(OpenError::Socket)
+            .and_then(|socket| Self::from_socket(socket, settings));
+        match reopened {
+            Ok(mut network) => {
+                network.inherited = self.inherited;
+                network.counters = self.counters;
+                for link in self.links.iter().filter(|link| link.receives) {
+                    let kept = |other: &Link| other.receives && other.index == link.index;
+                    if let (Some(group), false) =
+                        (self.settings.group, network.links.iter().any(kept))
+                    {
+                        socket::leave(&SockRef::from(&self.socket), group.ip(), link.index);
+                    }
+                }
+                Ok(network)
+            }
+            Err(error) => {
+                // Some options of the shared socket may be the new ones already. What was possible
+                // before is possible again.
+                let _ = socket::configure(&SockRef::from(&self.socket), &self.settings);
+                for link in mem::take(&mut self.links) {
+                    let _ = self.attach(&link, link.index);
+                    self.links.push(link);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Resolves when there may be datagrams for [`Self::receive`]. Cancel safe.

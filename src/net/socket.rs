@@ -84,7 +84,8 @@ pub(super) fn local_addr(socket: &Socket) -> Result<SocketAddr, OpenError> {
     address.as_socket().ok_or(OpenError::NotUdp)
 }
 
-fn configure(socket: &Socket, settings: &Settings) -> Result<(), OpenError> {
+/// Sets all options but those that depend on an interface.
+pub(super) fn configure(socket: &Socket, settings: &Settings) -> Result<(), OpenError> {
     let hops = u32::from(settings.hop_limit);
     match settings.family() {
         Family::V4 => {

@@ -29,6 +29,9 @@ pub struct Engine {
     fixed_format: Option<Format>,
     jool: Option<Attached>,
     outgoing: Batch,
+    /// Sessions of an advertisement, and whether they are leaving.
+    advertised: Batch,
+    releasing: bool,
     incoming: Batch,
     peers: Peers,
     counters: Counters,
@@ -105,6 +108,7 @@ impl Engine {
     pub fn handle_detached(&mut self) {
         self.jool = None;
         self.incoming.clear();
+        self.advertised.clear();
     }
 
     /// A run of records that our own Jool emitted.
@@ -124,6 +128,25 @@ impl Engine {
                 Err(reason) => counters.local_rejects.count(reason),
             }
         });
+    }
+
+    /// Sends in this format from now on, or in that of our own Jool.
+    pub fn set_format(&mut self, fixed_format: Option<Format>) {
+        self.fixed_format = fixed_format;
+    }
+
+    /// A session of our own Jool's table that is to be sent, whether or not it changed.
+    ///
+    /// It waits for the others of the table, because what leaves together leaves in order of expiry,
+    /// which is what costs the receivers' Jools least; see [`Engine::release_advertised`].
+    pub fn handle_advertised(&mut self, session: Session) {
+        self.advertised.push(session);
+        self.releasing |= self.advertised.len() >= MAX_WAITING;
+    }
+
+    /// The table is complete, or has waited for long enough.
+    pub fn release_advertised(&mut self) {
+        self.releasing = true;
     }
 
     /// The nodes that datagrams came from, by address.
@@ -169,8 +192,15 @@ impl Engine {
         datagram.clear();
         let Some(jool) = self.jool else { return false };
         let format = self.fixed_format.unwrap_or(jool.format);
-        self.counters.inexpressible += drop_inexpressible(&mut self.outgoing, format, &jool);
-        let sessions = self.outgoing.take(MAX_DATAGRAM / format.length());
+        let most = MAX_DATAGRAM / format.length();
+        for batch in [&mut self.outgoing, &mut self.advertised] {
+            self.counters.inexpressible += drop_inexpressible(batch, format, &jool);
+        }
+        let mut sessions = self.outgoing.take(most);
+        if sessions.is_empty() && self.releasing {
+            sessions = self.advertised.take(most);
+            self.releasing = !sessions.is_empty();
+        }
         self.counters.sent_records += sessions.len() as u64;
         write(sessions, format, &jool.pool6, datagram)
     }

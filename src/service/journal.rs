@@ -7,25 +7,48 @@ use std::time::Duration;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use super::snapshot::{Snapshot, State};
 use crate::jool::Instance;
 
-/// Sends the log to stderr; with the time of day only for a reader at a terminal, since whatever
-/// else reads it knows the time. `JOOLD_LOG` sets the level (`debug`, `info`, `warn`, …).
-pub fn log_to_stderr() {
+/// Opens the log: the journal if stderr leads there, else stderr, with the time of day only for a
+/// reader at a terminal, since whatever else reads it knows the time. `JOOLD_LOG` sets the level
+/// (`debug`, `info`, `warn`, …).
+pub fn open() {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::from_level(Level::INFO).into())
         .with_env_var("JOOLD_LOG")
         .from_env_lossy();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
+    let log = tracing_subscriber::registry().with(filter);
     if io::stderr().is_terminal() {
-        log.init();
+        log.with(stderr).init();
     } else {
-        log.without_time().init();
+        log.with(stderr.without_time()).init();
+    }
+}
+
+/// The daemon in one line, for `systemctl status`.
+pub(super) fn status(snapshot: &Snapshot) -> String {
+    match &snapshot.state {
+        State::Waiting(reason) => format!("waiting for Jool: {reason}"),
+        State::Running(instance) => format!(
+            "running with Jool {}, instance \"{}\": {} sessions, {} {} heard",
+            instance.version,
+            instance.name,
+            snapshot.sessions,
+            snapshot.peers.len(),
+            if snapshot.peers.len() == 1 {
+                "peer"
+            } else {
+                "peers"
+            },
+        ),
     }
 }
 

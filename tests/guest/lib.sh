@@ -15,7 +15,7 @@
 #                                     sync          a bridge: the sync network
 #
 # Each name is a network namespace. Node number i (A is 1, B is 2, …) has 10.64.0.i and fd64::i on the
-# sync network, and the same pool6 (64:ff9b::/96) and pool4 (198.51.100.1 and .2) as all others.
+# sync network, and the same pool6 ($POOL6) and pool4 (198.51.100.1 and .2) as all others.
 # C's traffic, and the answers, go through one node at a time: the first, until move_traffic_to another.
 #   C  takes every address of 2001:db8:1::/64 besides its own: guest-lab … --from 2001:db8:1::1
 #   S  drops UDP to ports 1024 to 65534 in silence, so that flows need no server; ping works, and below
@@ -28,8 +28,10 @@ set -o errtrace
 trap trace ERR
 
 : "${LOGS:?the folder for logs}"
+# pool6 of the instances to come.
+POOL6=64:ff9b::/96
 NODES=()
-declare -A PIDS=()
+declare -A PIDS=() LOG_BEGINS=()
 
 # The lines that led to a command that failed, innermost first.
 trace() {
@@ -117,12 +119,17 @@ node() {
     cable S "to$node" "10.1.$number.1/24" "$node" toS "10.1.$number.2/24"
     ip -n "$node" -6 route add 2001:db8::/32 via "2001:db8:c:$number::1"
     ip -n "$node" route add 192.0.2.0/24 via "10.1.$number.1"
-    ip -n "$node" link add "s$node" type veth peer name "$node" netns sync
-    ip -n "$node" addr add "10.64.0.$number/24" dev "s$node"
-    ip -n "$node" addr add "fd64::$number/64" dev "s$node"
-    ip -n "$node" link set "s$node" up
-    ip -n sync link set "$node" master sync up
+    sync_link "$node" "$number"
     NODES+=("$node")
+}
+
+# sync_link NODE NUMBER: the node's link to the sync network.
+sync_link() {
+    ip -n "$1" link add "s$1" type veth peer name "$1" netns sync
+    ip -n "$1" addr add "10.64.0.$2/24" dev "s$1"
+    ip -n "$1" addr add "fd64::$2/64" dev "s$1"
+    ip -n "$1" link set "s$1" up
+    ip -n sync link set "$1" master sync up
 }
 
 # cable NAMESPACE INTERFACE ADDRESS NAMESPACE INTERFACE ADDRESS
@@ -140,7 +147,7 @@ cable() {
 instance() {
     local protocol jool=(at "$1" jool)
     [ $# = 1 ] || jool+=(-i "$2")
-    "${jool[@]}" instance add --netfilter --pool6 64:ff9b::/96
+    "${jool[@]}" instance add --netfilter --pool6 "$POOL6"
     for protocol in tcp udp icmp; do
         "${jool[@]}" pool4 add "--$protocol" 198.51.100.1 61001-65535
         "${jool[@]}" pool4 add "--$protocol" 198.51.100.2 61001-65535
@@ -153,7 +160,7 @@ move_traffic_to() {
     local gateway6 gateway4
     gateway6=$(ip -n "$1" -6 -o addr show dev toC scope global | sed 's/.*inet6 \([^/]*\).*/\1/')
     gateway4=$(ip -n "$1" -o addr show dev toS | sed -n 's/.*inet \([^/]*\).*/\1/p')
-    ip -n C -6 route replace 64:ff9b::/96 via "$gateway6" src 2001:db8::8
+    ip -n C -6 route replace "$POOL6" via "$gateway6" src 2001:db8::8
     ip -n S route replace 198.51.100.0/24 via "$gateway4" src 192.0.2.8
 }
 
@@ -197,11 +204,36 @@ same_sessions_within() {
     fail "after $limit s the sessions of $* still differ"
 }
 
+# new_sessions SET: opens 20 ICMP and 60 UDP sessions for client 2001:db8:1::SET. Slowly, and each with
+# several packets: of a burst, 4.1.9 loses the most part before its daemon hears of it.
+new_sessions() {
+    at C guest-lab ping --sessions 20 --rate 20 --all --from "2001:db8:1::$1" >/dev/null
+    at C guest-lab flows --sessions 60 --packets 3 --rate 60 --sockets 6 --from "2001:db8:1::$1" "${@:2}" >/dev/null
+}
+
+# have_set SET NODE…: whether all have the sessions of new_sessions SET, and the same.
+have_set() {
+    local node set=$1 first=''
+    shift
+    for node in "$@"; do
+        table "$node" | grep -F ",2001:db8:1::$set," >"$LOGS/$node.set$set" || return 1
+        first=${first:-$node}
+        [ "$(wc -l <"$LOGS/$node.set$set")" = 80 ] && cmp -s "$LOGS/$first.set$set" "$LOGS/$node.set$set" || return 1
+    done
+}
+
+# set_arrives SET NODE…: opens the sessions of that number and waits until all nodes have them.
+set_arrives() {
+    new_sessions "$1"
+    wait_for 15 "the 80 sessions of set $1 are on ${*:2}" have_set "$@"
+}
+
 # start NAMESPACE NAME COMMAND…: in the background, output in $LOGS/NAMESPACE.NAME.log.
 start() {
     local namespace=$1 name=$2
     shift 2
     ! is_running "$namespace" "$name" || fail "$name is already running in $namespace"
+    forget_log "$namespace" "$name"
     ip netns exec "$namespace" "$@" >>"$LOGS/$namespace.$name.log" 2>&1 </dev/null &
     PIDS[$namespace.$name]=$!
 }
@@ -223,8 +255,20 @@ finished() {
     unset "PIDS[$1.$2]"
 }
 
-# logged NAMESPACE NAME PATTERN: whether its output has a line that matches.
-logged() { grep -q -e "$3" "$LOGS/$1.$2.log"; }
+# logged NAMESPACE NAME PATTERN: whether its output, since it was started, has a line that matches.
+logged() { grep -q -e "$3" < <(tail -n "+${LOG_BEGINS[$1.$2]}" "$LOGS/$1.$2.log"); }
+
+# forget_log NAMESPACE NAME: from now on, logged looks at new lines only.
+forget_log() {
+    touch "$LOGS/$1.$2.log"
+    LOG_BEGINS[$1.$2]=$(($(wc -l <"$LOGS/$1.$2.log") + 1))
+}
+
+# configuration NODE JSON: writes the daemon's file and prints its name.
+configuration() {
+    echo "$2" >"$LOGS/$1.json"
+    echo "$LOGS/$1.json"
+}
 
 # stock_files NODE [4|6]: writes the stock daemon's two files for the sync network of that family and
 # prints their names.

@@ -9,6 +9,7 @@ mod socket;
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -46,25 +47,18 @@ pub struct Kernel {
 impl Kernel {
     /// Opens the sockets; the module need not be there yet. Needs a tokio runtime.
     ///
-    /// The module looks an instance up in the network namespace of the thread that asks, so this
-    /// must be used from a thread of the same namespace.
-    pub fn open(settings: Settings) -> io::Result<Self> {
-        let mut name = [0; NAME];
-        let given = settings.instance.as_bytes();
-        match name.get_mut(..given.len()) {
-            Some(field) if given.len() < NAME => field.copy_from_slice(given),
-            _ => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "instance name too long",
-                ));
-            }
-        }
-        let events = Socket::open(EVENTS_BUFFER)?;
+    /// `subscribed` is the socket of an earlier run, which has received on meanwhile. The module
+    /// looks an instance up in the network namespace of the thread that asks, so this must be used
+    /// from a thread of the same namespace.
+    pub fn open(settings: Settings, subscribed: Option<OwnedFd>) -> io::Result<Self> {
+        let events = match subscribed {
+            Some(descriptor) => Socket::adopt(descriptor, EVENTS_BUFFER)?,
+            None => Socket::open(EVENTS_BUFFER)?,
+        };
         events.join(u32::from(message::NLCTRL))?;
         Ok(Self {
+            name: name_field(&settings.instance),
             settings,
-            name,
             events: events.into_async()?,
             commands: Socket::open(COMMANDS_BUFFER)?,
             family: None,
@@ -73,6 +67,11 @@ impl Kernel {
             answer: vec![0; MESSAGE].into(),
             packet: vec![0; MESSAGE].into(),
         })
+    }
+
+    /// The socket that receives the module's packets, to be kept over a restart.
+    pub fn subscribed(&self) -> BorrowedFd<'_> {
+        self.events.get_ref().as_fd()
     }
 
     /// Starts a request to the attached family.
@@ -309,6 +308,15 @@ impl Jool for Kernel {
         Ok(instance)
     }
 
+    fn configure(&mut self, settings: Settings) {
+        self.name = name_field(&settings.instance);
+        self.settings = settings;
+    }
+
+    fn sessions(&mut self) -> Result<u64, Refusal> {
+        self.counter(Self::SESSIONS)
+    }
+
     async fn readable(&mut self) -> io::Result<()> {
         self.events.readable().await?.retain_ready();
         Ok(())
@@ -412,6 +420,15 @@ impl Jool for Kernel {
         parse_run(answer.attributes.bytes(), &pool6, page);
         Ok(answer.more)
     }
+}
+
+/// The name as the module's header holds it; the configuration has checked its length.
+fn name_field(name: &str) -> [u8; NAME] {
+    let mut field = [0; NAME];
+    for (byte, given) in field.iter_mut().take(NAME - 1).zip(name.bytes()) {
+        *byte = given;
+    }
+    field
 }
 
 /// The settings of an instance that matter here.

@@ -1,7 +1,7 @@
 //! A nonblocking Generic Netlink socket, and the ids that nlctrl gives out.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use neli::consts::genl::{CtrlAttr, CtrlAttrMcastGrp, CtrlCmd, Index};
 use neli::consts::nl::{GenlId, NlmF};
@@ -14,6 +14,7 @@ use neli::utils::Groups;
 use neli::{FromBytes, ToBytes};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use socket2::{Domain, SockRef};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -34,11 +35,27 @@ impl Socket {
     /// as far as the system allows.
     pub(super) fn open(receive_buffer: usize) -> io::Result<Self> {
         let socket = Self(NlSocket::connect(NlFamily::Generic, None, Groups::empty())?);
-        socket.0.nonblock()?;
-        if setsockopt(&socket, sockopt::RcvBufForce, &receive_buffer).is_err() {
-            setsockopt(&socket, sockopt::RcvBuf, &receive_buffer)?;
+        socket.prepare(receive_buffer)
+    }
+
+    /// Takes over a socket that an earlier run opened.
+    #[allow(unsafe_code, reason = "neli takes descriptors as numbers only")]
+    pub(super) fn adopt(descriptor: OwnedFd, receive_buffer: usize) -> io::Result<Self> {
+        if SockRef::from(&descriptor).domain()? != Domain::from(nix::libc::AF_NETLINK) {
+            let what = "the inherited socket is not a netlink socket";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        Ok(socket)
+        // SAFETY: the descriptor is owned, and its owner gives it up to the NlSocket.
+        let socket = unsafe { NlSocket::from_raw_fd(descriptor.into_raw_fd()) };
+        Self(socket).prepare(receive_buffer)
+    }
+
+    fn prepare(self, receive_buffer: usize) -> io::Result<Self> {
+        self.0.nonblock()?;
+        if setsockopt(&self, sockopt::RcvBufForce, &receive_buffer).is_err() {
+            setsockopt(&self, sockopt::RcvBuf, &receive_buffer)?;
+        }
+        Ok(self)
     }
 
     /// Registers the socket with the current tokio runtime, for reading.

@@ -21,12 +21,15 @@ fn enter(namespace: &str) -> Outcome {
 
 /// The default instance of the namespace that the thread is in.
 fn jool() -> Outcome<Kernel> {
-    Ok(Kernel::open(Settings {
-        instance: "default".to_owned(),
-        manage: false,
-        flush_interval: Duration::ZERO,
-        queue_capacity: 0,
-    })?)
+    Ok(Kernel::open(
+        Settings {
+            instance: "default".to_owned(),
+            manage: false,
+            flush_interval: Duration::ZERO,
+            queue_capacity: 0,
+        },
+        None,
+    )?)
 }
 
 fn sessions(jool: &mut Kernel) -> Outcome<u64> {

@@ -1,0 +1,65 @@
+//! How the daemon is told to do something, and seen, from outside its loop.
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Snapshot;
+
+/// What the daemon can be told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Read the configuration again.
+    Reload,
+    /// Send the whole table of our own Jool to the other nodes.
+    Advertise,
+}
+
+/// A command and where its outcome goes: a number, or a sentence about what was wrong.
+pub(super) type Request = (Command, oneshot::Sender<Result<u64, String>>);
+
+/// A handle on a running daemon.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pub(super) commands: mpsc::Sender<Request>,
+    pub(super) snapshot: watch::Receiver<Snapshot>,
+}
+
+impl Control {
+    /// The daemon as it was within the last second.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Waits until the snapshot is another; `false` when the daemon has ended.
+    pub async fn changed(&mut self) -> bool {
+        self.snapshot.changed().await.is_ok()
+    }
+
+    /// Has the configuration read again, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, a line each; nothing has changed then.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.ask(Command::Reload).await.map(drop)
+    }
+
+    /// Sends the whole table of our own Jool to the other nodes, and returns how many sessions that
+    /// were, once all are on their way.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible now.
+    pub async fn advertise(&self) -> Result<u64, String> {
+        self.ask(Command::Advertise).await
+    }
+
+    async fn ask(&self, command: Command) -> Result<u64, String> {
+        let ended = || "the daemon is stopping".to_owned();
+        let (outcome, answer) = oneshot::channel();
+        self.commands
+            .send((command, outcome))
+            .await
+            .map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}

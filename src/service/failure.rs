@@ -1,0 +1,57 @@
+//! How the daemon ends when it ends by itself.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::jool::Unavailable;
+use crate::net::OpenError;
+
+/// Why the daemon ended by itself. Each has an exit status of sysexits(3).
+#[derive(Debug)]
+pub enum Failure {
+    /// There was no Jool instance to work with in time.
+    Jool(Unavailable),
+    /// The UDP socket could not be opened.
+    Network(OpenError),
+    /// The statistics address cannot be listened on.
+    Statistics(SocketAddr, io::Error),
+    /// The system refused something that the daemon cannot do without.
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jool(reason) => reason.fmt(f),
+            Self::Network(reason) => reason.fmt(f),
+            Self::Statistics(address, reason) => write!(
+                f,
+                "the statistics address {address} cannot be listened on: {reason}; change or \
+                 remove \"statistics address\""
+            ),
+            Self::System(what, reason) => write!(f, "{what} failed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Jool(reason) => Some(reason),
+            Self::Network(reason) => Some(reason),
+            Self::Statistics(_, reason) | Self::System(_, reason) => Some(reason),
+        }
+    }
+}
+
+impl Failure {
+    /// The exit status: 69 no Jool, 77 not permitted, 71 anything else.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Jool(Unavailable::Permission) => 77,
+            Self::Jool(_) => 69,
+            Self::Network(_) | Self::Statistics(..) | Self::System(..) => 71,
+        }
+    }
+}

@@ -1,0 +1,634 @@
+//! The loop of the daemon.
+
+//! The running daemon: one loop around this node's Jool, the network and the engine between them.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+use tracing::{debug, error, info, warn};
+
+use super::control::{Command, Control, Request};
+use super::snapshot::{Addresses, Configuration, Snapshot, State};
+use super::statistics::{self, Statistics};
+use super::systemd::Systemd;
+use super::{Counters, Failure, journal};
+use crate::config::{self, Config, Sources};
+use crate::jool::{Instance, Jool, Received, Refusal, Unavailable};
+use crate::net::{self, Destination, InterfaceEvent, Network, OpenError, Outbox};
+use crate::replication::Engine;
+use crate::session::{Identity, Protocol};
+
+/// How often the instance is looked for, and its settings are looked at. Nothing tells when they
+/// change.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after the last record the module is still asked for more, every flush interval: longer
+/// than its own timer of 2 s, which finds what came later.
+const BUSY: Duration = Duration::from_secs(3);
+/// Packets read from Jool, and batches of datagrams from the network, before the other side gets
+/// its turn. Generous, because what is read together is sorted together: the module inserts a
+/// session by walking from the one that expires last, so 50,000 sessions in the order of its own
+/// table cost it seconds and in the order of expiry a fraction of one.
+const JOOL_BUDGET: usize = 2048;
+const NETWORK_BUDGET: usize = 64;
+/// Pages of a table, of some 26 sessions each, that are read before the others get their turn.
+const ADVERTISEMENT_PAGES: usize = 32;
+/// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
+const START_EXTENSION: Duration = Duration::from_secs(10);
+/// How often dropped records are reported, if there are any.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a node is made of.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// Its settings.
+    pub config: Config,
+    /// Where they came from and can be read again; `None`: they cannot.
+    pub sources: Option<Sources>,
+    /// A UDP socket to use in place of an own one, if it listens at the right place.
+    pub socket: Option<OwnedFd>,
+}
+
+/// One node: its Jool, its network, and what is between them.
+pub struct Node<J> {
+    config: Config,
+    sources: Option<Sources>,
+    jool: J,
+    network: Network,
+    statistics: Option<Statistics>,
+    engine: Engine,
+    outbox: Outbox,
+    /// The datagram or the run of records under construction.
+    buffer: Vec<u8>,
+    /// When a first attachment is given up; `None`: never, or it happened.
+    give_up: Option<Instant>,
+    attached: bool,
+    /// Until when Jool is asked for more records.
+    busy_until: Instant,
+    next_acknowledgement: Instant,
+    next_check: Instant,
+    advertisement: Option<Advertisement>,
+    counters: Counters,
+    reported: Counters,
+    last_refusal: Option<String>,
+    next_report: Instant,
+    systemd: Systemd,
+    snapshot: watch::Sender<Snapshot>,
+    requests: mpsc::Receiver<Request>,
+    control: Control,
+}
+
+/// A table on its way to the other nodes.
+struct Advertisement {
+    protocols: &'static [Protocol],
+    after: Option<Identity>,
+    sessions: u64,
+    outcome: oneshot::Sender<Result<u64, String>>,
+}
+
+impl<J: Jool> Node<J> {
+    /// Opens the sockets of a node. Needs a tokio runtime.
+    pub fn open(setup: Setup, jool: J) -> Result<Self, Failure> {
+        let Setup {
+            config,
+            sources,
+            socket,
+        } = setup;
+        let network = open_network(&config.network, socket).map_err(Failure::Network)?;
+        let statistics = open_statistics(config.statistics)?;
+        let now = Instant::now();
+        let (commands, requests) = mpsc::channel(16);
+        let snapshot = watch::Sender::new(Snapshot {
+            state: State::Waiting("starting".to_owned()),
+            since: SystemTime::now(),
+            instance: config.jool.instance.clone(),
+            sessions: 0,
+            addresses: addresses(&network, &config),
+            configuration: Configuration {
+                files: sources.iter().flat_map(Sources::files).collect(),
+                loaded: SystemTime::now(),
+                problems: String::new(),
+            },
+            peers: Vec::new(),
+            counters: Counters::default(),
+            last_error: String::new(),
+        });
+        Ok(Self {
+            jool,
+            network,
+            statistics,
+            engine: Engine::new(config.record_format),
+            outbox: Outbox::new(),
+            buffer: Vec::with_capacity(crate::jool::MAX_RUN),
+            give_up: config.wait.map(|wait| now + wait),
+            config,
+            sources,
+            attached: false,
+            busy_until: now,
+            next_acknowledgement: now,
+            next_check: now,
+            advertisement: None,
+            counters: Counters::default(),
+            reported: Counters::default(),
+            last_refusal: None,
+            next_report: now,
+            systemd: Systemd::default(),
+            control: Control {
+                commands,
+                snapshot: snapshot.subscribe(),
+            },
+            snapshot,
+            requests,
+        })
+    }
+
+    /// A handle on the node, for while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// The network, for what it found when it was opened.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Runs until `stop` is done, or until there is no point in going on.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::pin!(stop);
+        loop {
+            self.check_if_due()?;
+            self.advertise_more();
+            self.pass();
+            match self.wait(&mut stop).await? {
+                Turn::Stop => break,
+                Turn::Jool => self.read_jool(),
+                Turn::Network => self.read_network(),
+                Turn::Acknowledge => self.acknowledge(),
+                Turn::Check => self.next_check = Instant::now(),
+                Turn::Interfaces => self.refresh_interfaces(),
+                Turn::Statistics => self.answer_statistics(),
+                Turn::Request((Command::Reload, outcome)) => {
+                    // Whoever asked may be gone.
+                    let _ = outcome.send(self.reload().map(|()| 0));
+                }
+                Turn::Request((Command::Advertise, outcome)) => self.advertise(outcome),
+                Turn::Continue => {}
+            }
+        }
+        self.systemd.stopping();
+        self.pass();
+        self.count();
+        info!("stops; {}", self.counters);
+        Ok(())
+    }
+
+    /// Brings the counters up to date with those that others keep.
+    fn count(&mut self) {
+        self.counters.engine = *self.engine.counters();
+        self.counters.network = self.network.counters();
+    }
+
+    /// Waits for the next thing to do.
+    async fn wait(
+        &mut self,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Turn, Failure> {
+        let Self {
+            jool,
+            network,
+            statistics,
+            outbox,
+            requests,
+            ..
+        } = self;
+        // What Jool emits stays in its queue while the network takes nothing.
+        let sending = !outbox.is_empty();
+        let busy = self.attached && self.next_acknowledgement <= self.busy_until;
+        let turn = tokio::select! {
+            () = stop => Turn::Stop,
+            ready = jool.readable(), if self.attached && !sending => {
+                ready.map_err(|error| Failure::System("waiting for Jool", error))?;
+                Turn::Jool
+            }
+            ready = network.readable() => {
+                ready.map_err(|error| Failure::System("waiting for datagrams", error))?;
+                Turn::Network
+            }
+            ready = network.writable(), if sending => {
+                ready.map_err(|error| Failure::System("waiting to send", error))?;
+                Turn::Continue
+            }
+            () = sleep_until(self.next_acknowledgement.into()), if busy => Turn::Acknowledge,
+            () = sleep_until(self.next_check.into()) => Turn::Check,
+            changed = network.interfaces_changed() => {
+                changed.map_err(|error| Failure::System("watching the interfaces", error))?;
+                Turn::Interfaces
+            }
+            () = statistics::asked(statistics.as_ref()) => Turn::Statistics,
+            Some(request) = requests.recv() => Turn::Request(request),
+            () = std::future::ready(()), if self.advertisement.is_some() && !sending => Turn::Continue,
+        };
+        Ok(turn)
+    }
+
+    fn read_jool(&mut self) {
+        let now = Instant::now();
+        for _ in 0..JOOL_BUDGET {
+            if self.engine.is_full() {
+                break;
+            }
+            let engine = &mut self.engine;
+            match self.jool.receive(|run| engine.handle_local(run)) {
+                Received::Nothing => break,
+                Received::Records(bytes) => {
+                    self.counters.jool_packets += 1;
+                    self.counters.jool_bytes += bytes as u64;
+                    self.busy_until = now + BUSY;
+                    self.next_acknowledgement = now + self.config.jool.flush_interval;
+                }
+                Received::Other => {}
+                Received::Overflow => self.counters.jool_overflows += 1,
+                Received::Malformed => self.counters.jool_malformed += 1,
+                Received::ModuleChanged => self.next_check = now,
+                Received::Failed(kind) => {
+                    self.counters.jool_failures += 1;
+                    debug!("reading from Jool failed: {kind}");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn read_network(&mut self) {
+        let now = Instant::now();
+        for _ in 0..NETWORK_BUDGET {
+            let engine = &mut self.engine;
+            match self.network.receive(|datagram| {
+                engine.handle_datagram(now, datagram.from, datagram.bytes);
+            }) {
+                Ok(0) => break,
+                Ok(_) if self.engine.is_full() => break,
+                Ok(_) => {}
+                Err(error) => {
+                    debug!("receiving failed: {error}");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Sends and applies everything that is ready.
+    fn pass(&mut self) {
+        while self.engine.poll_transmit(&mut self.buffer) {
+            self.outbox.push(Destination::Everyone, &self.buffer);
+        }
+        if !self.outbox.is_empty() {
+            self.network.send(&mut self.outbox);
+        }
+        while self.engine.poll_inject(&mut self.buffer) {
+            let bytes = self.buffer.len() as u64;
+            match self.jool.add(&self.buffer) {
+                Ok(()) => {
+                    self.counters.added_packets += 1;
+                    self.counters.added_bytes += bytes;
+                }
+                Err(refusal) => {
+                    self.counters.add_refusals += 1;
+                    self.refused(&refusal);
+                }
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        self.next_acknowledgement = Instant::now() + self.config.jool.flush_interval;
+        if let Err(refusal) = self.jool.acknowledge() {
+            self.counters.acknowledge_refusals += 1;
+            self.refused(&refusal);
+        }
+    }
+
+    /// Keeps what Jool said for the report of drops. If the instance may be gone, that is checked at
+    /// once, since the module logs each request to an instance that is not there.
+    fn refused(&mut self, refusal: &Refusal) {
+        if self.attached && refusal.is_absence() {
+            self.next_check = Instant::now();
+        } else {
+            self.last_refusal = Some(refusal.to_string());
+        }
+    }
+
+    fn check_if_due(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if now < self.next_check {
+            return Ok(());
+        }
+        self.next_check = now + CHECK_INTERVAL;
+        match self.jool.attach() {
+            Ok(instance) => self.attached_to(instance, now),
+            Err(reason) => self.detached_from(reason, now)?,
+        }
+        self.count();
+        self.report_drops(now);
+        self.publish();
+        Ok(())
+    }
+
+    /// Shows the daemon as it is now to whoever looks, and to systemd.
+    fn publish(&mut self) {
+        let sessions = if self.attached {
+            self.jool.sessions().unwrap_or_default()
+        } else {
+            0
+        };
+        let peers = self.engine.peers();
+        let counters = self.counters;
+        self.snapshot.send_if_modified(|snapshot| {
+            let before = snapshot.clone();
+            snapshot.sessions = sessions;
+            snapshot.peers = peers;
+            snapshot.counters = counters;
+            *snapshot != before
+        });
+        let status = journal::status(&self.snapshot.borrow());
+        self.systemd.status(status);
+        self.systemd.alive();
+        if self.attached {
+            self.systemd.ready();
+        } else {
+            self.systemd.extend_start(START_EXTENSION);
+        }
+    }
+
+    /// Reads the configuration again, all or nothing.
+    fn reload(&mut self) -> Result<(), String> {
+        self.systemd.reloading();
+        let result = self.try_reload();
+        match &result {
+            Ok(()) => info!("read the configuration again"),
+            Err(problems) => error!("the configuration stays as it was: {problems}"),
+        }
+        let addresses = addresses(&self.network, &self.config);
+        let instance = self.config.jool.instance.clone();
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.addresses = addresses;
+            snapshot.instance = instance;
+            snapshot.configuration.loaded = SystemTime::now();
+            snapshot.configuration.problems = result.clone().err().unwrap_or_default();
+        });
+        self.systemd.reloaded();
+        result
+    }
+
+    fn try_reload(&mut self) -> Result<(), String> {
+        let sources = self.sources.as_ref();
+        let sources = sources.ok_or("there is no file to read again")?;
+        let config = config::load(sources).map_err(|problems| problems.to_string())?;
+        // Everything that can fail comes before anything changes.
+        let statistics = if config.statistics == self.config.statistics {
+            None
+        } else {
+            Some(open_statistics(config.statistics).map_err(|failure| failure.to_string())?)
+        };
+        if config.network != self.config.network {
+            let network = self.network.reopen(&config.network);
+            let network = network.map_err(|error| error.to_string())?;
+            // What waits in the old socket, if it is another one.
+            self.read_network();
+            self.network = network;
+        }
+        if let Some(statistics) = statistics {
+            self.statistics = statistics;
+        }
+        self.engine.set_format(config.record_format);
+        if config.jool != self.config.jool {
+            if config.jool.instance != self.config.jool.instance {
+                self.attached = false;
+                self.engine.handle_detached();
+            }
+            self.jool.configure(config.jool.clone());
+            self.next_check = Instant::now();
+        }
+        self.config = config;
+        Ok(())
+    }
+
+    /// Begins to send the whole table of our own Jool to the other nodes.
+    ///
+    /// By a dump, not by the module's own advertisement, which goes through its queue and, before
+    /// 4.1.11, sends next to nothing.
+    fn advertise(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
+        let refusal = if !self.attached {
+            "there is no Jool whose sessions could be sent"
+        } else if self.advertisement.is_some() {
+            "the sessions are being sent already"
+        } else {
+            self.advertisement = Some(Advertisement {
+                protocols: &Protocol::ALL,
+                after: None,
+                sessions: 0,
+                outcome,
+            });
+            return;
+        };
+        // Whoever asked may be gone.
+        let _ = outcome.send(Err(refusal.to_owned()));
+    }
+
+    /// Reads the next pages of a table that is on its way.
+    fn advertise_more(&mut self) {
+        let Some(mut advertisement) = self.advertisement.take() else {
+            return;
+        };
+        if !self.outbox.is_empty() {
+            self.advertisement = Some(advertisement);
+            return;
+        }
+        for _ in 0..ADVERTISEMENT_PAGES {
+            let Some((protocol, others)) = advertisement.protocols.split_first() else {
+                self.engine.release_advertised();
+                let _ = advertisement.outcome.send(Ok(advertisement.sessions));
+                return;
+            };
+            let engine = &mut self.engine;
+            let Advertisement {
+                after, sessions, ..
+            } = &mut advertisement;
+            let last = *after;
+            let more = self.jool.dump(*protocol, last.as_ref(), |record| {
+                if let Ok(session) = record {
+                    *after = Some(session.id);
+                    *sessions += 1;
+                    engine.handle_advertised(session);
+                }
+            });
+            match more {
+                Ok(true) if *after != last => {}
+                Ok(_) => {
+                    advertisement.protocols = others;
+                    advertisement.after = None;
+                }
+                Err(refusal) => {
+                    let _ = advertisement.outcome.send(Err(refusal.to_string()));
+                    return;
+                }
+            }
+        }
+        self.advertisement = Some(advertisement);
+    }
+
+    fn attached_to(&mut self, mut instance: Instance, now: Instant) {
+        let repairs = std::mem::take(&mut instance.repairs);
+        let name = journal::instance(&instance);
+        if !self.attached {
+            self.attached = true;
+            self.give_up = None;
+            // Something may wait in the module's queue for somebody to ask.
+            self.busy_until = now + BUSY;
+            self.next_acknowledgement = now;
+            info!("attached to {name}");
+            if !repairs.is_empty() {
+                info!("set in Jool: {}", journal::list(&repairs));
+            }
+        } else if !repairs.is_empty() {
+            self.counters.repairs += 1;
+            warn!(
+                "somebody changed settings of the Jool instance that session synchronisation \
+                 needs; set again: {}. Sessions translated meanwhile may be missing on the other \
+                 nodes until their next packet",
+                journal::list(&repairs)
+            );
+        }
+        let state = State::Running(instance);
+        if self.snapshot.borrow().state != state {
+            if let State::Running(instance) = &state {
+                self.engine.handle_attached(instance);
+            }
+            self.enter(state);
+        }
+    }
+
+    fn detached_from(&mut self, reason: Unavailable, now: Instant) -> Result<(), Failure> {
+        let lost = self.attached;
+        if lost {
+            self.attached = false;
+            self.engine.handle_detached();
+            error!("Jool is lost, no sessions are synchronised until it is back: {reason}");
+        } else if !reason.may_pass() || self.give_up.is_some_and(|give_up| give_up <= now) {
+            return Err(Failure::Jool(reason));
+        }
+        if let Some(give_up) = self.give_up {
+            self.next_check = self.next_check.min(give_up);
+        }
+        let text = reason.to_string();
+        let state = State::Waiting(text.clone());
+        if self.snapshot.borrow().state != state {
+            if !lost {
+                let limit = self
+                    .give_up
+                    .map(|give_up| give_up.saturating_duration_since(now));
+                warn!("waiting for Jool{}: {text}", journal::limit(limit));
+            }
+            self.snapshot
+                .send_modify(|snapshot| snapshot.last_error = text);
+            self.enter(state);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, state: State) {
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.state = state;
+            snapshot.since = SystemTime::now();
+        });
+    }
+
+    /// Tells what was dropped since the last time, at the first drop at once and then every minute.
+    fn report_drops(&mut self, now: Instant) {
+        if now < self.next_report {
+            return;
+        }
+        if let Some(drops) = self.counters.drops_since(&self.reported) {
+            warn!("dropped: {drops}");
+            if let Some(refusal) = self.last_refusal.take() {
+                warn!("{refusal}");
+            }
+            if let Some(failure) = self.counters.network.last_failure {
+                warn!("{failure}");
+            }
+            self.reported = self.counters;
+            self.next_report = now + REPORT_INTERVAL;
+        }
+    }
+
+    fn refresh_interfaces(&mut self) {
+        for event in self.network.refresh() {
+            match event {
+                InterfaceEvent::Returned(_) => info!("{event}"),
+                InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => error!("{event}"),
+            }
+        }
+    }
+
+    fn answer_statistics(&mut self) {
+        self.count();
+        if let Some(statistics) = &mut self.statistics {
+            statistics.answer(&self.counters);
+        }
+    }
+}
+
+/// What to do next.
+enum Turn {
+    Stop,
+    Jool,
+    Network,
+    Acknowledge,
+    Check,
+    Interfaces,
+    Statistics,
+    Request(Request),
+    /// There is something to send.
+    Continue,
+}
+
+fn open_network(settings: &net::Settings, socket: Option<OwnedFd>) -> Result<Network, OpenError> {
+    let Some(socket) = socket else {
+        return Network::open(settings);
+    };
+    match Network::from_socket(socket, settings) {
+        Err(elsewhere @ OpenError::Elsewhere { .. }) => {
+            warn!(
+                "{elsewhere}; an own socket is used. `systemctl daemon-reload` and a restart of the \
+                 socket unit bring both together"
+            );
+            Network::open(settings)
+        }
+        result => result,
+    }
+}
+
+fn open_statistics(address: Option<SocketAddr>) -> Result<Option<Statistics>, Failure> {
+    let open =
+        |address| Statistics::open(address).map_err(|error| Failure::Statistics(address, error));
+    address.map(open).transpose()
+}
+
+fn addresses(network: &Network, config: &Config) -> Addresses {
+    let settings = &config.network;
+    let name = |interface: &Option<net::Interface>| {
+        interface
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    Addresses {
+        local: network.local_addr(),
+        group: settings.group,
+        peers: settings.peers.clone(),
+        receive_interface: name(&settings.receive_interface),
+        send_interface: name(&settings.send_interface),
+    }
+}

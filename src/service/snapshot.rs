@@ -1,0 +1,77 @@
+//! The daemon as others may see it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::Counters;
+use crate::jool::Instance;
+use crate::replication::Peer;
+
+/// What the daemon is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is no Jool instance to work with, for this reason. Nothing is synchronised.
+    Waiting(String),
+    /// Sessions go both ways.
+    Running(Instance),
+}
+
+impl State {
+    /// A word for programs: `waiting` or `running`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting(_) => "waiting",
+            Self::Running(_) => "running",
+        }
+    }
+}
+
+/// Everything that is shown. Taken once a second, and when the state changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What the daemon is about.
+    pub state: State,
+    /// Since when.
+    pub since: SystemTime,
+    /// Name of the Jool instance that it is for.
+    pub instance: String,
+    /// Sessions in that Jool.
+    pub sessions: u64,
+    /// Where it listens and sends to.
+    pub addresses: Addresses,
+    /// Where its settings come from.
+    pub configuration: Configuration,
+    /// The nodes that datagrams came from, by address.
+    pub peers: Vec<Peer>,
+    /// What it counted.
+    pub counters: Counters,
+    /// The latest thing that went wrong with Jool or the network, in words; empty: nothing yet.
+    pub last_error: String,
+}
+
+/// Where the daemon listens and sends to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Where it listens.
+    pub local: SocketAddr,
+    /// The multicast group, if there is one.
+    pub group: Option<SocketAddr>,
+    /// The peers that are sent to by unicast.
+    pub peers: Vec<SocketAddr>,
+    /// The interface that the group is joined on; empty: the kernel chose.
+    pub receive_interface: String,
+    /// The interface that multicasts leave by; empty: the kernel chose.
+    pub send_interface: String,
+}
+
+/// Where the daemon's settings come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// The files; none: defaults.
+    pub files: Vec<PathBuf>,
+    /// When they were last read.
+    pub loaded: SystemTime,
+    /// What was wrong with them then, a line each; empty: nothing. The settings before stayed.
+    pub problems: String,
+}

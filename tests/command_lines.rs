@@ -1,0 +1,514 @@
+//! Both programs from the outside: what they are given, what they say, how they end. Nothing here
+//! needs root.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use common::daemon::{Daemon, Folder, Said, free_port, program, run_to_its_end, statistics};
+use common::{TRIES, wait_until};
+
+fn joold(arguments: &[&str]) -> Said {
+    run_to_its_end(Daemon::command().args(arguments))
+}
+
+fn jooldctl(arguments: &[&str]) -> Said {
+    run_to_its_end(program(env!("CARGO_BIN_EXE_jooldctl")).args(arguments))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A configuration for loopback, by unicast between two ports.
+fn loopback(port: u16, peer: u16) -> Value {
+    json!({
+        "multicast port": port,
+        "peers": [format!("127.0.0.1:{peer}")],
+        "in interface": "127.0.0.1",
+    })
+}
+
+/// The configuration with one more key.
+fn with(mut configuration: Value, key: &str, value: impl Into<Value>) -> String {
+    configuration[key] = value.into();
+    configuration.to_string()
+}
+
+#[test]
+fn wrong_usage_is_64_with_a_hint_on_stderr() {
+    for arguments in [
+        &["--nonsense"][..],
+        &["a.json", "b.json", "45678", "more"],
+        &["--simulated-jool"],
+        &["--simulated-jool", "-1"],
+        &["--simulated-jool", "100001"],
+        &["--simulated-jool", "many"],
+        &["--interface"],
+    ] {
+        let said = joold(arguments);
+        assert_eq!(said.status, 64, "{arguments:?}: {said:?}");
+        assert!(said.stderr.contains("--help"), "{said:?}");
+        assert_eq!(said.stdout, "");
+    }
+    for arguments in [
+        &[][..],
+        &["nonsense"],
+        &["check"],
+        &["check", "a.json", "b.json", "more"],
+        &["demo", "--nonsense"],
+    ] {
+        let said = jooldctl(arguments);
+        assert_eq!(said.status, 64, "{arguments:?}: {said:?}");
+        assert!(said.stderr.contains("Usage: "), "{said:?}");
+        assert_eq!(said.stdout, "");
+    }
+}
+
+#[test]
+fn help_and_version_are_0_on_stdout() {
+    for (name, run) in [
+        ("joold", joold as fn(&[&str]) -> Said),
+        ("jooldctl", jooldctl),
+    ] {
+        let help = run(&["--help"]);
+        assert_eq!((help.status, &help.stderr[..]), (0, ""), "{help:?}");
+        assert!(help.stdout.contains(&format!("Usage: {name}")), "{help:?}");
+        let version = run(&["--version"]);
+        let expected = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(
+            (version.status, version.stdout, &version.stderr[..]),
+            (0, expected, "")
+        );
+    }
+    let help = joold(&["--help"]).stdout;
+    for status in ["0 stopped", "64 usage", "69 no Jool", "71", "77", "78"] {
+        assert!(help.contains(status), "{status} is missing:\n{help}");
+    }
+}
+
+/// Contents that are refused, and what is said of each after the file's name.
+fn refused_contents() -> Vec<(String, &'static [&'static str])> {
+    let cases: [(&str, &'static [&'static str]); 17] = [
+        ("", &[": the file is empty"]),
+        ("[]", &[": the file holds an array; accepted: an object"]),
+        (
+            "{ \"ttl\": 1,\n }",
+            &[": line 2, column 2: this is not JSON"],
+        ),
+        (
+            "{ \"ttl\": 1",
+            &[": line 1, column 10: the JSON is cut short"],
+        ),
+        ("{} {}", &["something follows the end of the object"]),
+        (
+            r#"{ "multicast adress": "ff15::1" }"#,
+            &[": \"multicast adress\": unknown key; did you mean \"multicast address\"?"],
+        ),
+        (
+            r#"{ "multicast address": "192.0.2.1" }"#,
+            &[": \"multicast address\": "],
+        ),
+        (
+            r#"{ "multicast address": "ff02::1" }"#,
+            &["name it with \"out interface\""],
+        ),
+        (r#"{ "multicast port": 0 }"#, &["0 is out of range"]),
+        (
+            r#"{ "multicast port": "no-such-service" }"#,
+            &[": \"multicast port\": "],
+        ),
+        (
+            r#"{ "in interface": "no-such-one" }"#,
+            &[": \"in interface\": there is no network interface \"no-such-one\""],
+        ),
+        (
+            r#"{ "in interface": "203.0.113.1" }"#,
+            &[": \"in interface\": ", "203.0.113.1"],
+        ),
+        (r#"{ "peers": ["::"] }"#, &[": \"peers\": entry 1: "]),
+        (
+            r#"{ "peers": ["192.0.2.7", "2001:db8::7"] }"#,
+            &["addresses of one family"],
+        ),
+        (
+            r#"{ "ttl": 1, "ttl": 2 }"#,
+            &[": \"ttl\": the key was already given"],
+        ),
+        (
+            r#"{ "instance": "sixteen-letters-" }"#,
+            &[": \"instance\": "],
+        ),
+        (
+            r#"{ "ttl": 256, "queue capacity": 1, "flush interval": null, "record format": 41,
+                 "jool wait": -1, "manage jool": "yes", "reuseaddr": 2, "statistics address": "x" }"#,
+            &[
+                ": \"ttl\": 256 is out of range",
+                ": \"queue capacity\": 1 is out of range",
+                ": \"flush interval\": null is of the wrong type",
+                ": \"record format\": ",
+                ": \"jool wait\": ",
+                ": \"manage jool\": ",
+                ": \"reuseaddr\": ",
+                ": \"statistics address\": ",
+            ],
+        ),
+    ];
+    cases
+        .into_iter()
+        .map(|(content, parts)| (content.to_owned(), parts))
+        .collect()
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_78_with_all_problems_in_the_words_of_jooldctl_check() {
+    let folder = Folder::create();
+    for (content, parts) in refused_contents() {
+        let path = folder.file("wrong.json", &content);
+        let daemon = joold(&["--simulated-jool", "0", text(&path)]);
+        let check = jooldctl(&["check", text(&path)]);
+        assert_eq!((daemon.status, check.status), (78, 78), "{content}");
+        for part in parts {
+            assert!(check.stderr.contains(part), "{content}: {}", check.stderr);
+        }
+        assert!(
+            check
+                .stderr
+                .lines()
+                .all(|line| line.starts_with(text(&path)))
+        );
+        assert_eq!(log_of(&check), daemon.stderr);
+        assert_eq!(
+            (daemon.stdout, check.stdout),
+            (String::new(), String::new())
+        );
+    }
+}
+
+/// What the daemon logs where `jooldctl check` says this.
+fn log_of(check: &Said) -> String {
+    check
+        .stderr
+        .lines()
+        .map(|line| format!("ERROR {line}\n"))
+        .collect()
+}
+
+#[test]
+fn files_that_cannot_be_read_and_arguments_that_are_wrong_are_78_all_at_once() {
+    let folder = Folder::create();
+    let missing = folder.path().join("missing.json");
+    let other = folder.file("modsocket.json", r#"{ "instance": 5, "ttl": 1 }"#);
+    let files = [text(&missing), text(&other)];
+    let check = jooldctl(&["check", "--interface", "no-such-one", files[0], files[1]]);
+    let daemon = joold(&["--interface", "no-such-one", files[0], files[1]]);
+    assert_eq!((check.status, daemon.status), (78, 78));
+    assert_eq!(log_of(&check), daemon.stderr);
+    for part in [
+        "missing.json: the file cannot be read (No such file or directory",
+        "modsocket.json: \"instance\": the number 5 is of the wrong type",
+        "modsocket.json: \"ttl\": this key belongs in",
+    ] {
+        assert!(check.stderr.contains(part), "{part}: {}", check.stderr);
+    }
+    let port = joold(&[files[0], files[1], "70000"]);
+    assert_eq!(port.status, 78);
+    assert!(
+        port.stderr
+            .contains("ERROR command line: \"statistics port\": "),
+        "{}",
+        port.stderr
+    );
+    assert!(port.stderr.starts_with(&daemon.stderr));
+}
+
+#[test]
+fn a_wrong_configuration_opens_nothing() {
+    // Both addresses are taken, which whoever opens one of them finds out.
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut configuration = loopback(port, free_port());
+    configuration["reuseaddr"] = 0.into();
+    configuration["statistics address"] = format!("127.0.0.1:{port}").into();
+    let folder = Folder::create();
+    let good = folder.file("good.json", configuration.to_string());
+    let wrong = folder.file("wrong.json", with(configuration, "ttl", 256));
+
+    let said = joold(&["--simulated-jool", "0", text(&good)]);
+    assert_eq!(said.status, 71, "{said:?}");
+    assert!(said.stderr.contains("listening on 127.0.0.1"), "{said:?}");
+    assert!(said.stderr.contains("stop the other program"), "{said:?}");
+
+    let said = joold(&["--simulated-jool", "0", text(&wrong)]);
+    assert_eq!(said.status, 78, "{said:?}");
+    assert_eq!(said.stderr.lines().count(), 1, "{said:?}");
+}
+
+#[test]
+fn a_statistics_address_that_is_taken_is_71_and_named() {
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = Folder::create();
+    let configuration = loopback(free_port(), free_port());
+    let content = with(configuration, "statistics address", &address[..]);
+    let file = folder.file("netsocket.json", content);
+    let said = joold(&["--simulated-jool", "0", text(&file)]);
+    assert_eq!(said.status, 71, "{said:?}");
+    assert!(
+        said.stderr
+            .contains(&format!("ERROR the statistics address {address} cannot")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn jooldctl_check_says_that_a_good_configuration_is_good() {
+    let folder = Folder::create();
+    let file = folder.file("netsocket.json", loopback(6400, 6401).to_string());
+    let instance = folder.file("modsocket.json", r#"{ "instance": "nat64" }"#);
+    for arguments in [
+        &["check", text(&file)][..],
+        &["check", text(&file), text(&instance)],
+        &["check", "--interface", "lo", text(&file)],
+    ] {
+        let said = jooldctl(arguments);
+        assert_eq!(
+            (said.status, &said.stdout[..], &said.stderr[..]),
+            (0, "the configuration is good\n", "")
+        );
+    }
+}
+
+#[test]
+fn without_file_and_interface_a_netsocket_json_must_be_in_the_working_directory() {
+    let folder = Folder::create();
+    let said = run_to_its_end(Daemon::command().current_dir(folder.path()));
+    assert_eq!(said.status, 78, "{said:?}");
+    assert_eq!(
+        said.stderr,
+        "ERROR no configuration: give a file, or --interface, or a netsocket.json here\n"
+    );
+    let port = free_port();
+    folder.file("netsocket.json", loopback(port, free_port()).to_string());
+    let daemon = Daemon::start(
+        Daemon::command()
+            .current_dir(folder.path())
+            .args(["--simulated-jool", "0"]),
+    );
+    daemon.logs(&format!("listens on 127.0.0.1:{port}\n"));
+}
+
+#[test]
+fn an_interface_alone_is_a_configuration() {
+    let folder = Folder::create();
+    let daemon = Daemon::start(Daemon::command().current_dir(folder.path()).args([
+        "--interface",
+        "lo",
+        "--simulated-jool",
+        "0",
+    ]));
+    daemon.logs("listens on [ff15::6a6f:6f6c]:6400\n");
+    daemon.logs("instance \"default\"");
+}
+
+#[test]
+fn the_stock_daemons_one_two_and_three_arguments_are_taken() {
+    let folder = Folder::create();
+    let instance = folder.file("modsocket.json", r#"{ "instance": "nat64" }"#);
+    for count in 1..=3 {
+        let (port, statistics_port) = (free_port(), free_port());
+        let network = folder.file("netsocket.json", loopback(port, free_port()).to_string());
+        let arguments = [
+            text(&network),
+            text(&instance),
+            &statistics_port.to_string(),
+        ];
+        let daemon = Daemon::start(
+            Daemon::command()
+                .args(&arguments[..count])
+                .args(["--simulated-jool", "0"]),
+        );
+        daemon.logs(&format!(
+            "INFO joold {} listens on 127.0.0.1:{port}\n",
+            env!("CARGO_PKG_VERSION")
+        ));
+        let instance = if count == 1 { "default" } else { "nat64" };
+        daemon.logs(&format!("instance \"{instance}\", pool6 64:ff9b::/96"));
+        if count == 3 {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, statistics_port));
+            assert_eq!(statistics(address), [0; 6]);
+        }
+        let (status, log) = daemon.stop("TERM");
+        assert_eq!(status, Some(0), "{log}");
+    }
+}
+
+/// The kernel's Jool, of which this machine need not have one.
+#[test]
+fn without_a_jool_in_time_it_is_69_with_the_remedy() {
+    let folder = Folder::create();
+    let module = Path::new("/sys/module/jool").exists();
+    let remedy = if module {
+        "jool -i no-such-jool instance add"
+    } else {
+        "the kernel module jool is not loaded; load it with `modprobe jool`"
+    };
+    let mut configuration = loopback(free_port(), free_port());
+    configuration["instance"] = "no-such-jool".into();
+    for (wait, lines) in [(0, 2), (1, 3)] {
+        let content = with(configuration.clone(), "jool wait", wait);
+        let file = folder.file("netsocket.json", content);
+        let said = joold(&[text(&file)]);
+        if module && said.status == 77 {
+            // Who may not ask cannot learn that there is none.
+            eprintln!("skipped: talking to Jool needs CAP_NET_ADMIN");
+            return;
+        }
+        assert_eq!(said.status, 69, "{said:?}");
+        assert_eq!(said.stderr.lines().count(), lines, "{said:?}");
+        let last = said.stderr.lines().last().unwrap();
+        assert!(
+            last.starts_with("ERROR ") && last.contains(remedy),
+            "{last}"
+        );
+        if wait > 0 {
+            let waiting = "WARN waiting for Jool (for up to 1 s): ";
+            assert!(said.stderr.contains(waiting), "{said:?}");
+        }
+    }
+}
+
+/// Two daemons on loopback; the first has traffic. The second is told where to give statistics.
+fn pair(folder: &Folder, rate: u32) -> (Daemon, Daemon, SocketAddr) {
+    let ports = [free_port(), free_port()];
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let start = |name: &str, content: String, rate: u32| {
+        let daemon = Daemon::start(
+            Daemon::command()
+                .arg(folder.file(name, content))
+                .args(["--simulated-jool", &rate.to_string()]),
+        );
+        daemon.logs("attached to Jool");
+        daemon
+    };
+    let standby = with(
+        loopback(ports[1], ports[0]),
+        "statistics address",
+        address.to_string(),
+    );
+    let standby = start("standby.json", standby, 0);
+    let active = loopback(ports[0], ports[1]).to_string();
+    (start("active.json", active, rate), standby, address)
+}
+
+#[test]
+fn statistics_are_the_stock_daemons_six_lines_and_grow() {
+    let folder = Folder::create();
+    let (active, standby, address) = pair(&folder, 200);
+    wait_until("sessions applied", || {
+        let [packets, bytes, received, received_bytes, ..] = statistics(address);
+        packets > 0 && bytes >= 40 * packets && received > 0 && received_bytes >= bytes
+    });
+    let (status, log) = active.stop("TERM");
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("INFO uses a simulated Jool, not the kernel's, with 200 new"));
+    let (status, log) = standby.stop("INT");
+    assert_eq!(status, Some(0), "{log}");
+}
+
+#[test]
+fn garbage_and_strangers_are_told_of_by_reason_when_they_come() {
+    let folder = Folder::create();
+    let port = free_port();
+    let file = folder.file("netsocket.json", loopback(port, free_port()).to_string());
+    let daemon = Daemon::start(Daemon::command().arg(&file).args(["--simulated-jool", "0"]));
+    daemon.logs("attached to Jool");
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket
+        .send_to(b"not a record", ("127.0.0.1", port))
+        .unwrap();
+    daemon.logs("WARN dropped: 1 received bytes that are no record\n");
+    let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
+    stranger.send_to(b"hello", ("127.0.0.1", port)).unwrap();
+    wait_until("the stranger's datagram taken from the socket", || {
+        queued(port) == Some(0)
+    });
+    let (status, log) = daemon.stop("TERM");
+    assert_eq!(status, Some(0), "{log}");
+    let end = "dropped: 1 received datagrams from strangers, 1 received bytes that are no record\n";
+    assert!(log.ends_with(end), "{log}");
+}
+
+/// Bytes that wait in the receive buffer of the IPv4 UDP socket at a port.
+fn queued(port: u16) -> Option<u64> {
+    let local = format!(":{port:04X} ");
+    let table = fs::read_to_string("/proc/net/udp").unwrap();
+    let line = table.lines().find(|line| line.contains(&local))?;
+    let (_, received) = line.split_whitespace().nth(4)?.split_once(':')?;
+    u64::from_str_radix(received, 16).ok()
+}
+
+/// A number of `/proc/PID/status`.
+fn status_of(daemon: &Daemon, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    let number = line.split_whitespace().nth(1).unwrap();
+    number.parse().unwrap()
+}
+
+#[test]
+fn after_a_burst_a_daemon_is_small_and_falls_asleep() {
+    const RECORDS: u64 = 10_000;
+    let folder = Folder::create();
+    let (active, standby, address) = pair(&folder, 2_000);
+    wait_until("the burst", || statistics(address)[1] >= 40 * RECORDS);
+    drop(active);
+    let kilobytes = status_of(&standby, "VmRSS:");
+    assert!(kilobytes < 10 << 10, "{kilobytes} KiB");
+
+    // Once a second it looks for its Jool, and every other second the simulated one wakes up. Other
+    // programs' load can only make it rarer.
+    let asleep = || {
+        let (began, before) = (
+            Instant::now(),
+            status_of(&standby, "voluntary_ctxt_switches:"),
+        );
+        thread::sleep(Duration::from_secs(1));
+        let after = status_of(&standby, "voluntary_ctxt_switches:");
+        ((after - before) as f64) <= 10.0 * began.elapsed().as_secs_f64()
+    };
+    assert!((0..TRIES / 10).any(|_| asleep()), "it never falls asleep");
+}
+
+#[test]
+fn the_demonstration_in_json_ends_complete() {
+    let said = jooldctl(&["demo", "--json"]);
+    let lines: Vec<Value> = said
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let last = lines.last().unwrap();
+    assert_eq!(last["result"], "complete", "{said:?}");
+    assert_eq!(last["lacking"], 0);
+    assert!(last["sessions"].as_u64().unwrap() > 0);
+    assert_eq!(said.status, 0);
+    assert_eq!(said.stderr, "");
+    let frame = lines.iter().find(|line| line.get("active").is_some());
+    assert!(frame.unwrap()["standby"]["sessions"].is_u64());
+    let events: Vec<_> = lines.iter().filter_map(|line| line.get("event")).collect();
+    assert_eq!(events, ["the traffic ends", "the active node stops"]);
+}

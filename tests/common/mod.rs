@@ -1,0 +1,37 @@
+//! What the tests of whole programs and of whole networks share.
+
+#![allow(
+    dead_code,
+    reason = "compiled into each of those tests, none of which uses all of it"
+)]
+
+pub(crate) mod daemon;
+pub(crate) mod namespaces;
+
+use std::thread;
+use std::time::Duration;
+
+/// How long anything may take that is certain to come.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long to wait before the next try of something that may need several.
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const TRIES: u32 = 200;
+
+/// Looks again and again whether something has come about, and stops the test if it never does.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
+}
+
+/// As [`wait_until`], for something that is there by then.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..TRIES {
+        if let Some(found) = look() {
+            return found;
+        }
+        thread::sleep(PAUSE);
+    }
+    panic!("in vain: {what}");
+}
