@@ -22,7 +22,7 @@ const STOCK_FILE: &str = "netsocket.json";
 /// Exit status: 0 stopped by a signal, 64 usage, 69 no Jool, 71 the system refused something,
 /// 77 not permitted, 78 configuration.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "joold", version)]
 struct Arguments {
     /// The configuration; without it, and without --interface, ./netsocket.json
     #[arg(value_name = "NETSOCKET.json")]

@@ -9,7 +9,7 @@ use joold::demo;
 
 /// Checks configurations of joold, and shows what it does.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "jooldctl", version, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -141,10 +141,21 @@ pub(crate) fn run_to_its_end(command: &mut Command) -> Said {
     }
 }
 
-/// A program, with nothing in its environment that changes what it says.
+/// A program, with nothing in its environment that changes what it does: neither a log level nor
+/// what systemd tells the service that the tests may run in.
 pub(crate) fn program(path: &str) -> Command {
     let mut command = Command::new(path);
-    for variable in ["JOOLD_LOG", "NO_COLOR", "RUST_LOG"] {
+    for variable in [
+        "JOOLD_LOG",
+        "NO_COLOR",
+        "JOURNAL_STREAM",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "LISTEN_PID",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+    ] {
         command.env_remove(variable);
     }
     command
