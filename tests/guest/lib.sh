@@ -130,7 +130,12 @@ sync_link() {
     ip -n "$1" addr add "fd64::$2/64" dev "s$1"
     ip -n "$1" link set "s$1" up
     ip -n sync link set "$1" master sync up
+    wait_for 10 "the sync network forwards for $1" forwards "$1"
 }
+
+# forwards NODE: whether the sync network passes on what the node sends, which takes a moment from when its
+# link is up.
+forwards() { ip -n sync -details link show dev "$1" | grep 'bridge_slave state forwarding'; }
 
 # cable NAMESPACE INTERFACE ADDRESS NAMESPACE INTERFACE ADDRESS
 cable() {
@@ -256,7 +261,7 @@ finished() {
 }
 
 # logged NAMESPACE NAME PATTERN: whether its output, since it was started, has a line that matches.
-logged() { grep -q -e "$3" < <(tail -n "+${LOG_BEGINS[$1.$2]}" "$LOGS/$1.$2.log"); }
+logged() { [ "$(tail -n "+${LOG_BEGINS[$1.$2]}" "$LOGS/$1.$2.log" | grep -c -e "$3" || true)" != 0 ]; }
 
 # forget_log NAMESPACE NAME: from now on, logged looks at new lines only.
 forget_log() {
