@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use joold::jool::{Instance, Version};
 use joold::replication::Engine;
 use joold::session::{
-    Format, Identity, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
+    Format, Identity, Pool4, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
 };
 
 /// Records in a run: what one JOOLD_ADD takes, and more than a core's first cache holds.
@@ -82,6 +82,8 @@ fn instance(version: Version) -> Instance {
         pool6: Prefix::WELL_KNOWN,
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
+        pool4: Pool4::default(),
+        unrepaired: None,
     }
 }
 

@@ -440,7 +440,7 @@ fn garbage_and_strangers_are_told_of_by_reason_when_they_come() {
     socket
         .send_to(b"not a record", ("127.0.0.1", port))
         .unwrap();
-    daemon.logs("WARN dropped: 1 received bytes that are no record\n");
+    daemon.logs("WARN dropped: refused records (malformed): 1\n");
     let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
     stranger.send_to(b"hello", ("127.0.0.1", port)).unwrap();
     wait_until("the stranger's datagram taken from the socket", || {
@@ -448,7 +448,7 @@ fn garbage_and_strangers_are_told_of_by_reason_when_they_come() {
     });
     let (status, log) = daemon.stop("TERM");
     assert_eq!(status, Some(0), "{log}");
-    let end = "dropped: 1 received datagrams from strangers, 1 received bytes that are no record\n";
+    let end = "dropped: datagrams from strangers: 1, refused records (malformed): 1\n";
     assert!(log.ends_with(end), "{log}");
 }
 

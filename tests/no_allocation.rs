@@ -21,7 +21,7 @@ use joold::jool::{Instance, Version};
 use joold::net::{Destination, Interface, Network, Outbox, Settings};
 use joold::replication::Engine;
 use joold::session::{
-    Format, Identity, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
+    Format, Identity, Pool4, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
 };
 
 thread_local! {
@@ -122,6 +122,8 @@ fn instance(version: Version) -> Instance {
         pool6: Prefix::WELL_KNOWN,
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
+        pool4: Pool4::default(),
+        unrepaired: None,
     }
 }
 

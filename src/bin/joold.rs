@@ -19,6 +19,8 @@ const STOCK_FILE: &str = "netsocket.json";
 
 /// Synchronises the sessions of this node's Jool, a stateful NAT64, with other nodes.
 ///
+/// Settings are described by `jooldctl check --help`; JOOLD_LOG=debug logs more.
+///
 /// Exit status: 0 stopped by a signal, 64 usage, 69 no Jool, 71 the system refused something,
 /// 77 not permitted, 78 configuration.
 #[derive(Parser)]
@@ -36,7 +38,7 @@ struct Arguments {
     #[arg(value_name = "STATS_PORT")]
     statistics_port: Option<String>,
 
-    /// Interface to the other nodes, unless the configuration names one
+    /// Interface to the other nodes; ignored if the configuration names one
     #[arg(short, long, value_name = "NAME|ADDRESS")]
     interface: Option<String>,
 
@@ -133,6 +135,9 @@ async fn serve<J: Jool>(setup: Setup, jool: J) -> Result<(), Failure> {
         env!("CARGO_PKG_VERSION"),
         node.network().local_addr()
     );
+    for own in node.network().own_peers() {
+        info!("the peer {own} is this node itself: nothing is sent to it");
+    }
     let catch = |kind| signal(kind).map_err(|error| Failure::System("catching signals", error));
     let mut terminate = catch(SignalKind::terminate())?;
     let mut interrupt = catch(SignalKind::interrupt())?;

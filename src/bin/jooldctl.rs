@@ -1,5 +1,6 @@
 //! The operator's client: arguments in, library out.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -64,7 +65,10 @@ fn main() -> ExitCode {
         Command::Demo { json } => match demo::run(json) {
             Ok(complete) => ExitCode::from(u8::from(!complete)),
             Err(failure) => {
-                eprintln!("jooldctl: the demonstration could not run: {failure}");
+                let _ = writeln!(
+                    io::stderr(),
+                    "jooldctl: the demonstration could not run: {failure}"
+                );
                 ExitCode::from(71)
             }
         },
@@ -74,11 +78,12 @@ fn main() -> ExitCode {
 fn check(sources: &Sources) -> ExitCode {
     match config::load(sources) {
         Ok(_) => {
-            println!("the configuration is good");
+            // A reader who has gone has the exit status.
+            let _ = writeln!(io::stdout(), "the configuration is good");
             ExitCode::SUCCESS
         }
         Err(problems) => {
-            eprintln!("{problems}");
+            let _ = writeln!(io::stderr(), "{problems}");
             ExitCode::from(78)
         }
     }

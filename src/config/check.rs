@@ -105,6 +105,7 @@ impl Check<'_> {
         let network = self.network();
         self.check_network(&network);
         let network = self.settings(network, &default.network);
+        self.ask_for_one_interface(&network);
         let (settings, reader) = (default.jool, &mut self.reader);
         let jool = jool::Settings {
             instance: reader.value_or(settings.instance, &keys::INSTANCE, value::instance),
@@ -197,6 +198,8 @@ impl Check<'_> {
         let peers = network.peers.into_value().unwrap_or_default();
         let argument = network.argument.into_value();
         let (receive, send) = (network.receive.into_value(), network.send.into_value());
+        // Of a group everybody who listens gets a copy; of a unicast only one does.
+        let reuse = default.reuse_address && group.is_some();
         Settings {
             group: group.map(|address| SocketAddr::new(address, port)),
             port,
@@ -206,11 +209,7 @@ impl Check<'_> {
                 .collect(),
             receive_interface: receive.clone().or(send.clone()).or(argument.clone()),
             send_interface: send.or(receive).or(argument),
-            reuse_address: self.reader.value_or(
-                default.reuse_address,
-                &keys::REUSEADDR,
-                value::flag,
-            ),
+            reuse_address: self.reader.value_or(reuse, &keys::REUSEADDR, value::flag),
             hop_limit: self
                 .reader
                 .value_or(default.hop_limit, &keys::TTL, value::ttl),
@@ -351,6 +350,28 @@ impl Check<'_> {
                 family(first.address),
             );
             self.reader.find(place, Some(other.key), message);
+        }
+    }
+
+    /// A socket that is bound to a link-local group belongs to one interface for both directions.
+    fn ask_for_one_interface(&mut self, settings: &Settings) {
+        let listens = settings.listen_address().ip();
+        let (Some(Interface::Name(receive)), Some(Interface::Name(send))) =
+            (&settings.receive_interface, &settings.send_interface)
+        else {
+            return;
+        };
+        if !value::needs_scope(listens) || receive == send {
+            return;
+        }
+        let message = format!(
+            "{listens} is valid on one link only, but {send:?} is another interface than {:?} of \
+             {receive:?}; accepted: the same interface",
+            keys::IN_INTERFACE.name,
+        );
+        if let Some(place) = self.reader.place(&keys::OUT_INTERFACE) {
+            self.reader
+                .find(place, Some(keys::OUT_INTERFACE.name), message);
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) const OUT_INTERFACE: Key = Key {
 pub(super) const REUSEADDR: Key = Key {
     name: "reuseaddr",
     accepts: "0, 1, false or true",
-    default: "1",
+    default: "1; 0 without a group",
     meaning: "Whether other sockets of this node may listen on the same address and port.",
     stock: true,
 };

@@ -151,6 +151,12 @@ impl Reader {
         self.findings.push((place, problem));
     }
 
+    /// Where a key was given.
+    pub(super) fn place(&self, key: &Key) -> Option<Place> {
+        let entry = self.entries.iter().find(|entry| entry.key.name == key.name);
+        entry.map(|entry| entry.place)
+    }
+
     /// What the files say of a key, and a problem if that is not acceptable.
     pub(super) fn read<T>(
         &mut self,

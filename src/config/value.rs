@@ -299,18 +299,7 @@ pub(super) fn wait(value: &Value) -> Result<Option<Duration>, String> {
     }
 }
 
-/// Whether the kernel needs an interface to tell where the address is: link-local ones, and groups
-/// of interface-local or link-local scope (RFC 4291, 2.7).
-pub(super) fn needs_scope(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(address) if address.is_multicast() => {
-            let [_, flags_and_scope, ..] = address.octets();
-            matches!(flags_and_scope & 0x0f, 1 | 2)
-        }
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
+pub(super) use crate::net::needs_scope;
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::Lags;
 use crate::jool::simulated::Handle;
 
-/// Width of the bars in columns.
-const BAR: usize = 32;
+/// Width of the bars in columns: two and the names fit 80.
+const BAR: usize = 28;
 
 /// One node at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -136,8 +136,8 @@ impl Screen {
                 }
                 let _ = writeln!(
                     text,
-                    "{:>4.1} s  active: {} sessions, {sent} records/s sent  standby: {} sessions, \
-                     {taken} records/s applied  lag: {}  differences: {}",
+                    "{:>4.1} s  active: {} sessions, {sent} records/s emitted  standby: {} sessions, \
+                     {taken} records/s given to Jool  lag: {}  differences: {}",
                     seconds(frame.at),
                     frame.active.sessions,
                     frame.standby.sessions,
@@ -285,8 +285,8 @@ fn picture(frame: &Frame, sent: u64, taken: u64, colour: bool) -> Vec<String> {
         ),
         row(
             "records",
-            format!("{sent}/s sent"),
-            format!("{taken}/s applied"),
+            format!("{sent}/s emitted by Jool"),
+            format!("{taken}/s given to Jool"),
         ),
         row("lag", String::new(), lag_text(frame.lag)),
         row("differences", String::new(), frame.lacking.to_string()),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::session::{Format, Identity, Prefix, Protocol, Reject, Session, Timeouts};
+use crate::session::{Format, Identity, Pool4, Prefix, Protocol, Reject, Session, Timeouts};
 
 pub use version::{Unsupported, Version};
 
@@ -79,10 +79,14 @@ pub struct Instance {
     pub format: Format,
     /// The NAT64 prefix.
     pub pool6: Prefix,
+    /// The masks of its clients.
+    pub pool4: Pool4,
     /// The session timeouts.
     pub timeouts: Timeouts,
     /// What had to be set, because it was otherwise.
     pub repairs: Vec<Repair>,
+    /// Why something else could not be set, in Jool's words. Sessions go on all the same.
+    pub unrepaired: Option<String>,
 }
 
 /// A setting of the instance that was not as it has to be and was set.
@@ -160,7 +164,9 @@ impl fmt::Display for Refusal {
                 write!(f, "Jool refused: {}", io::Error::from_raw_os_error(*errno))
             }
             Self::Jool { message, .. } => {
-                write!(f, "Jool refused: {}", message.trim_end_matches(['\n', '.']))
+                // One line, however many it was.
+                let lines = message.split_whitespace().collect::<Vec<_>>().join(" ");
+                write!(f, "Jool refused: {}", lines.trim_end_matches('.'))
             }
             Self::Answer(what) => write!(f, "Jool's answer {what}"),
             Self::NotAttached => f.write_str("no Jool instance is attached"),

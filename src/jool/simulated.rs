@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::{Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
 use crate::session::parse_run;
-use crate::session::{Identity, Prefix, Protocol, Reject, Session, State, Timeouts, Timer};
+use crate::session::{Identity, Pool4, Prefix, Protocol, Reject, Session, State, Timeouts, Timer};
 
 /// The module's own timer.
 const OWN_TIMER: Duration = Duration::from_secs(2);
@@ -32,6 +32,9 @@ const SOCKET_BUFFER: usize = 4096;
 /// Sessions in one answer to a dump.
 const PAGE: usize = 26;
 
+/// The first mask's address; the others are of the same /16.
+const FIRST_MASK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
 /// The NAT64 itself, apart from any clock.
 #[derive(Debug)]
 struct Module {
@@ -43,8 +46,8 @@ struct Module {
     deadline: Duration,
     capacity: usize,
     table: BTreeMap<Identity, Entry>,
-    /// Addresses that are translated to, and the port to try next.
-    pool4: Ipv4Addr,
+    /// The mask of the next session.
+    next_mask: Ipv4Addr,
     next_port: u16,
     queue: VecDeque<Session>,
     acknowledged: bool,
@@ -149,6 +152,7 @@ impl Module {
     fn add(&mut self, run: &[u8], now: Instant) {
         let format = self.version.format();
         let timeouts = self.timeouts;
+        let pool4 = pool4();
         let (mut records, mut last) = (0, 0);
         let mut sessions = Vec::new();
         let trailing = parse_run(run, &Prefix::WELL_KNOWN, |record| {
@@ -156,7 +160,9 @@ impl Module {
             match record {
                 // As the real one suffers from both, the daemon must send neither.
                 Ok(session)
-                    if session.clamped(&timeouts) == session && last <= session.lifetime =>
+                    if session.clamped(&timeouts) == session
+                        && last <= session.lifetime
+                        && pool4.masks(&session.id) =>
                 {
                     last = session.lifetime;
                     sessions.push(session);
@@ -172,6 +178,15 @@ impl Module {
             self.counters.added += 1;
         }
     }
+}
+
+/// Its masks, of which [`Handle::open_udp`] takes one after the other.
+fn pool4() -> Pool4 {
+    let mut pool4 = Pool4::default();
+    for protocol in Protocol::ALL {
+        pool4.add(protocol, FIRST_MASK, 16, (0, u16::MAX));
+    }
+    pool4
 }
 
 /// The daemon's side of a simulated Jool.
@@ -202,7 +217,7 @@ impl Simulated {
             deadline: DEFAULT_DEADLINE,
             capacity: DEFAULT_CAPACITY,
             table: BTreeMap::new(),
-            pool4: Ipv4Addr::new(198, 51, 100, 1),
+            next_mask: FIRST_MASK,
             next_port: 1024,
             queue: VecDeque::new(),
             acknowledged: true,
@@ -248,10 +263,10 @@ impl Handle {
     /// Translates the first packet of a new UDP session from the next free mask, and says which.
     pub fn open_udp(&self, src6: Ipv6Addr, src6_port: u16) -> Session {
         let mut module = self.lock();
-        let (src4, src4_port) = (module.pool4, module.next_port);
+        let (src4, src4_port) = (module.next_mask, module.next_port);
         module.next_port = src4_port.checked_add(1).unwrap_or(1024);
         if module.next_port == 1024 {
-            module.pool4 = Ipv4Addr::from(u32::from(src4).wrapping_add(1));
+            module.next_mask = Ipv4Addr::from(u32::from(src4).wrapping_add(1));
         }
         let id = Identity {
             src6,
@@ -384,8 +399,10 @@ impl Jool for Simulated {
             version: module.version,
             format: module.version.format(),
             pool6: Prefix::WELL_KNOWN,
+            pool4: pool4(),
             timeouts: module.timeouts,
             repairs,
+            unrepaired: None,
         })
     }
 

@@ -19,6 +19,8 @@ pub struct Counters {
     pub elsewhere: u64,
     /// Errors while receiving; none of them ends anything.
     pub receive_errors: u64,
+    /// The latest of those errors that concerned no single datagram.
+    pub last_receive_error: Option<Errno>,
     /// Datagrams sent; one to everyone counts once per destination.
     pub sent_datagrams: u64,
     /// Their payload, in bytes.

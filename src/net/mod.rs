@@ -26,4 +26,4 @@ pub use interface::{Interface, InterfaceError};
 pub use link::InterfaceEvent;
 pub use network::{Datagram, Network};
 pub use outbox::{Destination, Outbox};
-pub use settings::{Family, Settings};
+pub use settings::{Family, Settings, needs_scope};

@@ -18,6 +18,9 @@ use super::{Counters, InterfaceEvent, OpenError, Outbox, SendFailure, Settings, 
 /// How long after an interface could not be used it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Batches that one call to [`Network::send`] sends, before others get their turn.
+const SEND_BUDGET: usize = 64;
+
 /// Errors that one call to [`Network::receive`] puts up with.
 const PATIENCE: u64 = 16;
 
@@ -48,6 +51,8 @@ pub struct Network {
     send_index: u32,
     /// The group and the peers, as destinations.
     everyone: Vec<SocketAddr>,
+    /// Peers that are this node itself.
+    own_peers: Vec<SocketAddr>,
     /// The only senders heard, in order, if not everybody is.
     heard: Option<Vec<IpAddr>>,
     receiver: Receiver,
@@ -98,6 +103,7 @@ impl Network {
             peers.sort_unstable();
             peers
         });
+        let own_peers = settings.own_peers();
         let mut network = Self {
             local: socket::local_addr(&socket)?,
             socket: registered(socket)?,
@@ -106,7 +112,8 @@ impl Network {
             links: Vec::new(),
             retry_at: None,
             send_index: 0,
-            everyone: settings.everyone(0),
+            everyone: settings.everyone(0, &own_peers),
+            own_peers,
             heard,
             receiver: Receiver::new(),
             sender: Sender::new(),
@@ -209,7 +216,7 @@ impl Network {
         let (receiver, heard, counters) = (&mut self.receiver, &self.heard, &mut self.counters);
         let receive_index = self.links.first().map_or(0, |link| link.index);
         let socket = &self.socket;
-        let mut errors = 0;
+        let (mut errors, mut failed) = (0, None);
         let taken = socket.try_io(Interest::READABLE, || {
             loop {
                 let taken = receiver.receive(socket, |datagram, arrival| {
@@ -232,24 +239,36 @@ impl Network {
                 match taken {
                     Err(Errno::EINTR) => {}
                     Err(errno) if is_passing(errno) && errors < PATIENCE => errors += 1,
+                    // Taken for "nothing there", so that an error that stays does not keep us awake.
+                    Err(errno) if errno != Errno::EAGAIN => {
+                        failed = Some(errno);
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
                     result => return Ok(result?),
                 }
             }
         });
         self.counters.receive_errors += errors;
+        if let Some(errno) = failed {
+            self.counters.receive_errors += 1;
+            self.counters.last_receive_error = Some(errno);
+        }
         match taken {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             result => result,
         }
     }
 
-    /// Sends what waits in the outbox, in order. What the socket cannot take now stays there, for
-    /// when [`Self::writable`] resolves. What cannot be sent to a destination is counted and
+    /// Sends what waits in the outbox, in order, up to some 4,000 datagrams. What the socket cannot
+    /// take now stays there, for when [`Self::writable`] resolves. What cannot be sent to a destination is counted and
     /// dropped.
     pub fn send(&mut self, outbox: &mut Outbox) {
         self.counters.unsent.outbox_full += outbox.take_refused();
         outbox.advance(0, &self.everyone);
-        while !outbox.is_empty() {
+        for _ in 0..SEND_BUDGET {
+            if outbox.is_empty() {
+                return;
+            }
             let (sender, everyone, index) = (&mut self.sender, &self.everyone, self.send_index);
             let socket = &self.socket;
             let mut attempt = || {
@@ -287,6 +306,7 @@ impl Network {
                 }
             }
         }
+        outbox.compact();
     }
 
     /// Looks at the interfaces anew. One that vanished and returned is joined again and selected
@@ -381,7 +401,7 @@ impl Network {
                 })?;
             }
             self.send_index = index;
-            self.everyone = self.settings.everyone(index);
+            self.everyone = self.settings.everyone(index, &self.own_peers);
         }
         Ok(())
     }
@@ -408,6 +428,12 @@ impl Network {
     /// What went over the socket so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Peers of the settings that are this node itself, so that one list can serve all nodes.
+    /// Nothing is sent to them.
+    pub fn own_peers(&self) -> &[SocketAddr] {
+        &self.own_peers
     }
 
     /// Where the socket listens.

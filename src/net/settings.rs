@@ -69,12 +69,23 @@ impl Settings {
         SocketAddr::new(ip, self.port)
     }
 
-    /// The addresses of "everyone", each usable as a destination: the group first, then the peers.
-    /// `send_index` is the scope of link-local ones.
-    pub(super) fn everyone(&self, send_index: u32) -> Vec<SocketAddr> {
+    /// The peers that are this very node: its port, and one of its addresses that it listens on.
+    pub(super) fn own_peers(&self) -> Vec<SocketAddr> {
+        let listens = self.listen_address();
+        let is_own = |peer: &&SocketAddr| {
+            peer.port() == self.port
+                && (listens.ip().is_unspecified() || listens.ip() == peer.ip())
+                && Interface::Address(peer.ip()).index().is_ok()
+        };
+        self.peers.iter().filter(is_own).copied().collect()
+    }
+
+    /// The addresses of "everyone", each usable as a destination: the group first, then the peers,
+    /// without this node's own. `send_index` is the scope of link-local ones.
+    pub(super) fn everyone(&self, send_index: u32, own: &[SocketAddr]) -> Vec<SocketAddr> {
         self.group
             .iter()
-            .chain(&self.peers)
+            .chain(self.peers.iter().filter(|peer| !own.contains(peer)))
             .map(|address| with_scope(*address, send_index))
             .collect()
     }
@@ -94,7 +105,7 @@ impl Settings {
 /// Whether `address` is valid within one link only, so that the kernel asks for the interface's
 /// index with it: fe80::/10, and multicast groups of interface-local and link-local scope
 /// (RFC 4291, 2.7).
-pub(super) fn needs_scope(address: IpAddr) -> bool {
+pub fn needs_scope(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => {
@@ -216,7 +227,7 @@ mod tests {
             None,
         );
         let everyone: Vec<_> = settings
-            .everyone(7)
+            .everyone(7, &[])
             .iter()
             .map(ToString::to_string)
             .collect();

@@ -94,8 +94,13 @@ impl Watch {
                     }
                     Err(Errno::EAGAIN) => return Err(Errno::EAGAIN.into()),
                     Err(Errno::EINTR) => {}
-                    // ENOBUFS: more was reported than the socket could hold.
-                    Err(_) => changes.incomplete = true,
+                    // More was reported than the socket could hold.
+                    Err(Errno::ENOBUFS) => changes.incomplete = true,
+                    // Taken for "nothing there", so that an error that stays does not keep us awake.
+                    Err(_) => {
+                        changes.incomplete = true;
+                        return Err(Errno::EAGAIN.into());
+                    }
                 }
             }
             Ok(())

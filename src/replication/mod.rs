@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::jool::{Instance, MAX_RUN};
-use crate::session::{Batch, Format, Prefix, Rejects, Session, Timeouts, parse_run};
+use crate::session::{Batch, Format, Pool4, Prefix, Reject, Rejects, Session, Timeouts, parse_run};
 
 pub use peers::Peer;
 use peers::Peers;
@@ -38,10 +38,11 @@ pub struct Engine {
 }
 
 /// What the engine has to know of our own Jool.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Attached {
     format: Format,
     pool6: Prefix,
+    pool4: Pool4,
     timeouts: Timeouts,
 }
 
@@ -64,6 +65,8 @@ pub struct Counters {
     pub received_records: u64,
     /// Records from other nodes that were not taken.
     pub received_rejects: Rejects,
+    /// Datagrams from other nodes with bytes after the records that are meant for another version.
+    pub received_trailers: u64,
     /// Records from other nodes that were replaced by a later one of the same session before they
     /// were applied.
     pub received_superseded: u64,
@@ -91,29 +94,26 @@ impl Engine {
 
     /// Our own Jool is there, with these settings.
     pub fn handle_attached(&mut self, instance: &Instance) {
-        let Instance {
-            format,
-            pool6,
-            timeouts,
-            ..
-        } = *instance;
         self.jool = Some(Attached {
-            format,
-            pool6,
-            timeouts,
+            format: instance.format,
+            pool6: instance.pool6,
+            pool4: instance.pool4.clone(),
+            timeouts: instance.timeouts,
         });
     }
 
-    /// Our own Jool is gone, and what was meant for it with it.
+    /// Our own Jool is gone, and with it what was meant for it and what it said: when it is back,
+    /// that is of another time.
     pub fn handle_detached(&mut self) {
         self.jool = None;
         self.incoming.clear();
+        self.outgoing.clear();
         self.advertised.clear();
     }
 
     /// A run of records that our own Jool emitted.
     pub fn handle_local(&mut self, run: &[u8]) {
-        let Some(jool) = self.jool else { return };
+        let Some(jool) = &self.jool else { return };
         let Self {
             outgoing, counters, ..
         } = self;
@@ -156,7 +156,7 @@ impl Engine {
 
     /// A datagram from another node.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let Some(jool) = self.jool else {
+        let Some(jool) = &self.jool else {
             self.counters.no_jool += 1;
             return;
         };
@@ -164,7 +164,11 @@ impl Engine {
             incoming, counters, ..
         } = self;
         let (mut taken, mut rejected) = (0, 0);
-        parse_run(datagram, &jool.pool6, |record| match record {
+        let trailing = parse_run(datagram, &jool.pool6, |record| match record {
+            Ok(session) if !jool.pool4.masks(&session.id) => {
+                rejected += 1;
+                counters.received_rejects.count(Reject::Pool4);
+            }
             Ok(session) => {
                 taken += 1;
                 let clamped = session.clamped(&jool.timeouts);
@@ -179,6 +183,7 @@ impl Engine {
             }
         });
         counters.received_records += taken + rejected;
+        counters.received_trailers += u64::from(!trailing.is_empty());
         self.peers.heard(now, from, taken, rejected);
     }
 
@@ -190,11 +195,11 @@ impl Engine {
     /// Writes the next datagram for the other nodes; `false` when there is none.
     pub fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> bool {
         datagram.clear();
-        let Some(jool) = self.jool else { return false };
+        let Some(jool) = &self.jool else { return false };
         let format = self.fixed_format.unwrap_or(jool.format);
         let most = MAX_DATAGRAM / format.length();
         for batch in [&mut self.outgoing, &mut self.advertised] {
-            self.counters.inexpressible += drop_inexpressible(batch, format, &jool);
+            self.counters.inexpressible += drop_inexpressible(batch, format, &jool.pool6);
         }
         let mut sessions = self.outgoing.take(most);
         if sessions.is_empty() && self.releasing {
@@ -209,8 +214,9 @@ impl Engine {
     /// there is none.
     pub fn poll_inject(&mut self, run: &mut Vec<u8>) -> bool {
         run.clear();
-        let Some(jool) = self.jool else { return false };
-        self.counters.inexpressible += drop_inexpressible(&mut self.incoming, jool.format, &jool);
+        let Some(jool) = &self.jool else { return false };
+        self.counters.inexpressible +=
+            drop_inexpressible(&mut self.incoming, jool.format, &jool.pool6);
         let sessions = self.incoming.take(MAX_RUN / jool.format.length());
         self.counters.injected_records += sessions.len() as u64;
         write(sessions, jool.format, &jool.pool6, run)
@@ -218,8 +224,8 @@ impl Engine {
 }
 
 /// Empties the batch if the format cannot tell its sessions; says how many those were.
-fn drop_inexpressible(batch: &mut Batch, format: Format, jool: &Attached) -> u64 {
-    if format.can_express(&jool.pool6) {
+fn drop_inexpressible(batch: &mut Batch, format: Format, pool6: &Prefix) -> u64 {
+    if format.can_express(pool6) {
         return 0;
     }
     let dropped = batch.len() as u64;
@@ -254,6 +260,8 @@ mod tests {
             pool6: Prefix::WELL_KNOWN,
             timeouts: Timeouts::default(),
             repairs: Vec::new(),
+            pool4: Pool4::default(),
+            unrepaired: None,
         }
     }
 

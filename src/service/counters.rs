@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::session::Reject;
 use crate::{net, replication};
 
 /// Everything that is counted, since the start.
@@ -34,90 +35,74 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Whatever did not get where it was to go, by reason.
-    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// Whatever did not get where it was to go, by what it was; but for received records that were
+    /// refused, which are counted by reason.
+    fn drops(&self) -> [(&'static str, u64); 17] {
         let Self {
             engine, network, ..
         } = self;
-        let rejects = |rejects: &crate::session::Rejects, names: [&'static str; 10]| {
-            let counts = crate::session::Reject::ALL.map(|reason| rejects.of(reason));
-            names.into_iter().zip(counts)
-        };
-        let received = rejects(
-            &engine.received_rejects,
-            [
-                "received bytes that are no record",
-                "received records of an unknown type",
-                "received records of a wrong length",
-                "received records of a wrong layout",
-                "received records of an unknown protocol",
-                "received records of a wrong state",
-                "received records of a wrong timer",
-                "received records of an impossible address",
-                "received records of contradicting ports",
-                "received records outside our pool6",
-            ],
-        );
         let local = engine.local_rejects.total();
         [
-            (
-                "times that packets from Jool overflowed our socket",
-                self.jool_overflows,
-            ),
-            (
-                "messages from Jool that were not understood",
-                self.jool_malformed,
-            ),
+            ("overflows of the socket from Jool", self.jool_overflows),
+            ("messages from Jool not understood", self.jool_malformed),
             ("failures to read from Jool", self.jool_failures),
             ("refusals by Jool to take records", self.add_refusals),
             (
                 "refusals by Jool of an acknowledgement",
                 self.acknowledge_refusals,
             ),
-            ("records from Jool that were not understood", local),
+            ("records from Jool not understood", local),
             (
                 "records that need a pool6 of /96 in 52 bytes",
                 engine.inexpressible,
             ),
             ("datagrams received without a Jool", engine.no_jool),
-            ("received datagrams longer than 64 KiB", network.too_long),
-            ("received datagrams from strangers", network.strangers),
             (
-                "datagrams received over another interface",
-                network.elsewhere,
+                "datagrams with unknown bytes after the records",
+                engine.received_trailers,
             ),
+            ("datagrams longer than 64 KiB", network.too_long),
+            ("datagrams from strangers", network.strangers),
+            ("datagrams over another interface", network.elsewhere),
             ("errors while receiving", network.receive_errors),
             (
-                "datagrams unsent for want of a route",
+                "datagrams not sent for want of a route",
                 network.unsent.no_route,
             ),
             (
-                "datagrams that a packet filter refused to send",
+                "datagrams not sent because a packet filter forbids it",
                 network.unsent.refused,
             ),
             (
-                "datagrams unsent for want of buffers",
-                network.unsent.no_buffers,
+                "datagrams not sent for want of buffers",
+                network.unsent.no_buffers + network.unsent.outbox_full,
             ),
-            (
-                "datagrams unsent because the network took none",
-                network.unsent.outbox_full,
-            ),
-            ("datagrams unsent for other reasons", network.unsent.other),
+            ("datagrams not sent for other reasons", network.unsent.other),
         ]
-        .into_iter()
-        .chain(received)
     }
 
-    /// A sentence about what was dropped since an earlier state of the counters, if anything was.
+    /// What was dropped since an earlier state of the counters, in words, if anything was.
     pub(super) fn drops_since(&self, earlier: &Self) -> Option<String> {
-        let since: Vec<String> = self
-            .drops()
-            .zip(earlier.drops())
+        let drops = self.drops().into_iter().zip(earlier.drops());
+        let mut since: Vec<String> = drops
             .filter(|((_, now), (_, then))| now > then)
-            .map(|((name, now), (_, then))| format!("{} {name}", now - then))
+            .map(|((name, now), (_, then))| format!("{name}: {}", now - then))
             .collect();
+        let rejects = |counters: &Self, reason| counters.engine.received_rejects.of(reason);
+        for reason in Reject::ALL {
+            let count = rejects(self, reason) - rejects(earlier, reason);
+            if count > 0 {
+                let name = reason.name();
+                since.push(format!("refused records ({name}): {count}"));
+            }
+        }
         (!since.is_empty()).then(|| since.join(", "))
+    }
+
+    /// Datagrams that could not be sent.
+    pub(super) fn unsent(&self) -> u64 {
+        let unsent = &self.network.unsent;
+        unsent.no_route + unsent.refused + unsent.no_buffers + unsent.other
     }
 }
 
@@ -146,7 +131,6 @@ impl fmt::Display for Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Reject;
 
     #[test]
     fn only_new_drops_are_reported() {
@@ -158,15 +142,14 @@ mod tests {
         let first = counters.drops_since(&Counters::default()).unwrap();
         assert_eq!(
             first,
-            "2 times that packets from Jool overflowed our socket, 1 received records of a wrong \
-             state"
+            "overflows of the socket from Jool: 2, refused records (state): 1"
         );
         assert_eq!(counters.drops_since(&counters), None);
         let earlier = counters;
         counters.network.strangers = 5;
         assert_eq!(
             counters.drops_since(&earlier).unwrap(),
-            "5 received datagrams from strangers"
+            "datagrams from strangers: 5"
         );
     }
 }

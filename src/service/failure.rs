@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::jool::Unavailable;
 use crate::net::OpenError;
@@ -10,8 +11,8 @@ use crate::net::OpenError;
 /// Why the daemon ended by itself. Each has an exit status of sysexits(3).
 #[derive(Debug)]
 pub enum Failure {
-    /// There was no Jool instance to work with in time.
-    Jool(Unavailable),
+    /// There was no Jool instance to work with, within this time if it was waited for.
+    Jool(Unavailable, Option<Duration>),
     /// The UDP socket could not be opened.
     Network(OpenError),
     /// The statistics address cannot be listened on.
@@ -23,7 +24,12 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Jool(reason) => reason.fmt(f),
+            Self::Jool(reason, None) => reason.fmt(f),
+            Self::Jool(reason, Some(waited)) => write!(
+                f,
+                "gave up after {} s (\"jool wait\"): {reason}",
+                waited.as_secs()
+            ),
             Self::Network(reason) => reason.fmt(f),
             Self::Statistics(address, reason) => write!(
                 f,
@@ -38,7 +44,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Jool(reason) => Some(reason),
+            Self::Jool(reason, _) => Some(reason),
             Self::Network(reason) => Some(reason),
             Self::Statistics(_, reason) | Self::System(_, reason) => Some(reason),
         }
@@ -46,11 +52,17 @@ impl std::error::Error for Failure {
 }
 
 impl Failure {
-    /// The exit status: 69 no Jool, 77 not permitted, 71 anything else.
+    /// The exit status: 69 no Jool, 77 not permitted, 78 interfaces that are not as the
+    /// configuration says, 71 anything else.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Jool(Unavailable::Permission) => 77,
-            Self::Jool(_) => 69,
+            Self::Jool(Unavailable::Permission, _) => 77,
+            Self::Jool(..) => 69,
+            Self::Network(
+                OpenError::Interface(_)
+                | OpenError::InterfaceRequired(_)
+                | OpenError::InterfacesDiffer { .. },
+            ) => 78,
             Self::Network(_) | Self::Statistics(..) | Self::System(..) => 71,
         }
     }

@@ -2,16 +2,21 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use libsystemd::logging::connected_to_journal;
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::snapshot::{Snapshot, State};
 use crate::jool::Instance;
+
+/// What is logged; there is one log.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Opens the log: the journal if stderr leads there, else stderr, with the time of day only for a
 /// reader at a terminal, since whatever else reads it knows the time. `JOOLD_LOG` sets the level
@@ -21,15 +26,69 @@ pub fn open() {
         .with_default_directive(LevelFilter::from_level(Level::INFO).into())
         .with_env_var("JOOLD_LOG")
         .from_env_lossy();
+    let (filter, handle) = reload::Layer::new(filter);
+    // Opened a second time, which fails below, the log keeps its first filter.
+    let _ = FILTER.set(handle);
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(false)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(false)
+        // A log that cannot be written must not end the daemon, as the panic of an eprintln would.
+        .log_internal_errors(false);
     let log = tracing_subscriber::registry().with(filter);
     if io::stderr().is_terminal() {
         log.with(stderr).init();
     } else {
         log.with(stderr.without_time()).init();
+    }
+}
+
+/// The level of the log by syslog's name: the most detailed one that anything is logged at.
+pub fn level() -> &'static str {
+    let most = FILTER
+        .get()
+        .and_then(|filter| filter.with_current(EnvFilter::max_level_hint).ok())
+        .flatten();
+    match most.and_then(LevelFilter::into_level) {
+        Some(Level::TRACE | Level::DEBUG) => "debug",
+        Some(Level::INFO) => "info",
+        Some(Level::WARN) => "warning",
+        Some(Level::ERROR) => "err",
+        None => "emerg",
+    }
+}
+
+/// Logs from now on what is at least as grave as one of syslog's levels. Nothing here is a notice,
+/// nor graver than an error.
+///
+/// # Errors
+///
+/// A sentence, if it is none of them or there is no log.
+pub fn set_level(name: &str) -> Result<(), String> {
+    let level = match name {
+        "debug" => LevelFilter::DEBUG,
+        "info" => LevelFilter::INFO,
+        "notice" | "warning" => LevelFilter::WARN,
+        "err" | "crit" | "alert" | "emerg" => LevelFilter::ERROR,
+        _ => {
+            return Err(format!(
+                "{name:?} is no log level; accepted: debug, info, notice, warning, err, crit, \
+                 alert, emerg"
+            ));
+        }
+    };
+    let filter = FILTER.get().ok_or("there is no log")?;
+    filter
+        .reload(EnvFilter::default().add_directive(level.into()))
+        .map_err(|error| format!("the log level cannot be set: {error}"))
+}
+
+/// Where the log goes: `journal`, or `console` for any other standard error.
+pub fn target() -> &'static str {
+    if connected_to_journal() {
+        "journal"
+    } else {
+        "console"
     }
 }
 

@@ -24,15 +24,19 @@ use crate::session::{Identity, Protocol};
 /// How often the instance is looked for, and its settings are looked at. Nothing tells when they
 /// change.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while there is traffic: a Jool whose session sync was switched off loses it, and logs
+/// each of our acknowledgements.
+const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// How soon after a refusal.
+const REFUSAL_CHECK: Duration = Duration::from_millis(100);
 /// How long after the last record the module is still asked for more, every flush interval: longer
 /// than its own timer of 2 s, which finds what came later.
 const BUSY: Duration = Duration::from_secs(3);
-/// Packets read from Jool, and batches of datagrams from the network, before the other side gets
-/// its turn. Generous, because what is read together is sorted together: the module inserts a
+/// Packets read from Jool, and bytes from the network, before the other side gets its turn. Generous, because what is read together is sorted together: the module inserts a
 /// session by walking from the one that expires last, so 50,000 sessions in the order of its own
 /// table cost it seconds and in the order of expiry a fraction of one.
 const JOOL_BUDGET: usize = 2048;
-const NETWORK_BUDGET: usize = 64;
+const NETWORK_BUDGET: usize = 3 << 20;
 /// Pages of a table, of some 26 sessions each, that are read before the others get their turn.
 const ADVERTISEMENT_PAGES: usize = 32;
 /// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
@@ -65,6 +69,8 @@ pub struct Node<J> {
     /// When a first attachment is given up; `None`: never, or it happened.
     give_up: Option<Instant>,
     attached: bool,
+    /// Whether it ever was.
+    was_attached: bool,
     /// Until when Jool is asked for more records.
     busy_until: Instant,
     next_acknowledgement: Instant,
@@ -126,6 +132,7 @@ impl<J: Jool> Node<J> {
             config,
             sources,
             attached: false,
+            was_attached: false,
             busy_until: now,
             next_acknowledgement: now,
             next_check: now,
@@ -176,8 +183,13 @@ impl<J: Jool> Node<J> {
                 Turn::Request((Command::Advertise, outcome)) => self.advertise(outcome),
                 Turn::Continue => {}
             }
+            // Waiting for a socket that is ready takes none of tokio's budget: without this a flood
+            // would keep it from looking at signals, timers and the other sockets.
+            tokio::task::yield_now().await;
         }
         self.systemd.stopping();
+        // What Jool has handed over already.
+        self.read_jool();
         self.pass();
         self.count();
         info!("stops; {}", self.counters);
@@ -263,14 +275,18 @@ impl<J: Jool> Node<J> {
 
     fn read_network(&mut self) {
         let now = Instant::now();
-        for _ in 0..NETWORK_BUDGET {
+        let mut bytes = 0;
+        while bytes < NETWORK_BUDGET {
             let engine = &mut self.engine;
             match self.network.receive(|datagram| {
+                // An empty one costs time, too.
+                bytes += datagram.bytes.len().max(64);
                 engine.handle_datagram(now, datagram.from, datagram.bytes);
             }) {
                 Ok(0) => break,
                 Ok(_) if self.engine.is_full() => break,
-                Ok(_) => {}
+                // Whatever was dropped before it got here.
+                Ok(_) => bytes += 64,
                 Err(error) => {
                     debug!("receiving failed: {error}");
                     break;
@@ -288,18 +304,29 @@ impl<J: Jool> Node<J> {
             self.network.send(&mut self.outbox);
         }
         while self.engine.poll_inject(&mut self.buffer) {
-            let bytes = self.buffer.len() as u64;
-            match self.jool.add(&self.buffer) {
-                Ok(()) => {
-                    self.counters.added_packets += 1;
-                    self.counters.added_bytes += bytes;
-                }
-                Err(refusal) => {
-                    self.counters.add_refusals += 1;
-                    self.refused(&refusal);
-                }
+            self.add();
+        }
+    }
+
+    /// Gives our own Jool the run of records in the buffer.
+    fn add(&mut self) {
+        self.counters.added_packets += 1;
+        self.counters.added_bytes += self.buffer.len() as u64;
+        let Err(refusal) = self.jool.add(&self.buffer) else {
+            return;
+        };
+        // Session sync may just have been switched off; looking at that switches it on again.
+        if self.attached
+            && let Ok(instance) = self.jool.attach()
+            && !instance.repairs.is_empty()
+        {
+            self.attached_to(instance, Instant::now());
+            if self.jool.add(&self.buffer).is_ok() {
+                return;
             }
         }
+        self.counters.add_refusals += 1;
+        self.refused(&refusal);
     }
 
     fn acknowledge(&mut self) {
@@ -311,11 +338,14 @@ impl<J: Jool> Node<J> {
     }
 
     /// Keeps what Jool said for the report of drops. If the instance may be gone, that is checked at
-    /// once, since the module logs each request to an instance that is not there.
+    /// once, since the module logs each request to an instance that is not there; else soon, because
+    /// session sync may have been switched off.
     fn refused(&mut self, refusal: &Refusal) {
-        if self.attached && refusal.is_absence() {
-            self.next_check = Instant::now();
+        let now = Instant::now();
+        if refusal.is_absence() {
+            self.next_check = now;
         } else {
+            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
             self.last_refusal = Some(refusal.to_string());
         }
     }
@@ -325,7 +355,13 @@ impl<J: Jool> Node<J> {
         if now < self.next_check {
             return Ok(());
         }
-        self.next_check = now + CHECK_INTERVAL;
+        let busy = self.attached && now < self.busy_until;
+        self.next_check = now
+            + if busy {
+                BUSY_CHECK_INTERVAL
+            } else {
+                CHECK_INTERVAL
+            };
         match self.jool.attach() {
             Ok(instance) => self.attached_to(instance, now),
             Err(reason) => self.detached_from(reason, now)?,
@@ -481,9 +517,16 @@ impl<J: Jool> Node<J> {
 
     fn attached_to(&mut self, mut instance: Instance, now: Instant) {
         let repairs = std::mem::take(&mut instance.repairs);
+        if let Some(refusal) = instance.unrepaired.take() {
+            warn!(
+                "settings of the Jool instance that suit session synchronisation could not be set, \
+                 sessions are synchronised all the same: {refusal}"
+            );
+        }
         let name = journal::instance(&instance);
         if !self.attached {
             self.attached = true;
+            self.was_attached = true;
             self.give_up = None;
             // Something may wait in the module's queue for somebody to ask.
             self.busy_until = now + BUSY;
@@ -497,7 +540,8 @@ impl<J: Jool> Node<J> {
             warn!(
                 "somebody changed settings of the Jool instance that session synchronisation \
                  needs; set again: {}. Sessions translated meanwhile may be missing on the other \
-                 nodes until their next packet",
+                 nodes until their next packet. If this goes on, is another joold or a script at \
+                 work?",
                 journal::list(&repairs)
             );
         }
@@ -516,8 +560,10 @@ impl<J: Jool> Node<J> {
             self.attached = false;
             self.engine.handle_detached();
             error!("Jool is lost, no sessions are synchronised until it is back: {reason}");
-        } else if !reason.may_pass() || self.give_up.is_some_and(|give_up| give_up <= now) {
-            return Err(Failure::Jool(reason));
+        } else if !reason.may_pass() && !self.was_attached {
+            return Err(Failure::Jool(reason, None));
+        } else if self.give_up.is_some_and(|give_up| give_up <= now) {
+            return Err(Failure::Jool(reason, self.config.wait));
         }
         if let Some(give_up) = self.give_up {
             self.next_check = self.next_check.min(give_up);
@@ -555,8 +601,18 @@ impl<J: Jool> Node<J> {
             if let Some(refusal) = self.last_refusal.take() {
                 warn!("{refusal}");
             }
-            if let Some(failure) = self.counters.network.last_failure {
+            let network = &self.counters.network;
+            if let (Some(failure), true) = (
+                network.last_failure,
+                self.counters.unsent() > self.reported.unsent(),
+            ) {
                 warn!("{failure}");
+            }
+            if let (Some(errno), true) = (
+                network.last_receive_error,
+                network.receive_errors > self.reported.network.receive_errors,
+            ) {
+                warn!("receiving failed: {}", errno.desc());
             }
             self.reported = self.counters;
             self.next_report = now + REPORT_INTERVAL;

@@ -44,7 +44,10 @@ impl Statistics {
     pub(super) fn answer(&mut self, counters: &Counters) {
         let text = report(counters);
         // A question's content does not matter.
-        while let Ok((_, from)) = self.socket.try_recv_from(&mut [0; 16]) {
+        for _ in 0..MOST {
+            let Ok((_, from)) = self.socket.try_recv_from(&mut [0; 16]) else {
+                return;
+            };
             let now = Instant::now();
             if now.saturating_duration_since(self.second) > Duration::from_secs(1) {
                 self.second = now;

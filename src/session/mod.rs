@@ -2,14 +2,15 @@
 
 mod batch;
 mod format;
+mod pool4;
 mod prefix;
 mod tlv;
 
 pub use batch::Batch;
 pub use format::{Format, HEADER, Trailing, parse_run};
+pub use pool4::Pool4;
 pub use prefix::{InvalidPrefixLength, Prefix};
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Transport protocol of a session, with Jool's numbers.
@@ -277,11 +278,14 @@ pub enum Reject {
     Ports,
     /// An IPv6 destination that is not this node's pool6 with the IPv4 destination embedded.
     Pool6,
+    /// A mask that is not of this node's pool4. Jool takes such a session, and refuses every change
+    /// of its settings from then on (measured on 4.1.13).
+    Pool4,
 }
 
 impl Reject {
     /// Every reason, in the order of [`Rejects`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::Type,
         Self::Length,
@@ -292,9 +296,10 @@ impl Reject {
         Self::Address,
         Self::Ports,
         Self::Pool6,
+        Self::Pool4,
     ];
 
-    /// The counter's name.
+    /// The reason in a word, or two with a hyphen.
     pub fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -307,6 +312,7 @@ impl Reject {
             Self::Address => "address",
             Self::Ports => "ports",
             Self::Pool6 => "pool6",
+            Self::Pool4 => "pool4",
         }
     }
 }
@@ -331,25 +337,6 @@ impl Rejects {
     /// How many were not taken at all.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
-    }
-}
-
-impl fmt::Display for Rejects {
-    /// `state 3, timer 1`, or `none`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for reason in Reject::ALL {
-            let count = self.of(reason);
-            if count > 0 {
-                write!(f, "{separator}{} {count}", reason.name())?;
-                separator = ", ";
-            }
-        }
-        if separator.is_empty() {
-            f.write_str("none")
-        } else {
-            Ok(())
-        }
     }
 }
 

@@ -229,8 +229,16 @@ have_set() {
 
 # set_arrives SET NODE…: opens the sessions of that number and waits until all nodes have them.
 set_arrives() {
+    local end
     new_sessions "$1"
-    wait_for 15 "the 80 sessions of set $1 are on ${*:2}" have_set "$@"
+    end=$((SECONDS + 15))
+    until have_set "$@"; do
+        [ "$SECONDS" -lt "$end" ] || {
+            (cd "$LOGS" && awk -F, '{ print FILENAME, $1 }' ./*".set$1" | sort | uniq -c)
+            fail "after 15 s ${*:2} still have not the same 20 ICMP and 60 UDP sessions of set $1"
+        }
+        sleep 0.1
+    done
 }
 
 # start NAMESPACE NAME COMMAND…: in the background, output in $LOGS/NAMESPACE.NAME.log.

@@ -3,9 +3,10 @@
 //! A message is a netlink header (16 bytes), a Generic Netlink header (4), Jool's own header (28)
 //! and attributes. Read from Jool 4.1.5 to 4.1.15 on the wire.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::jool::Refusal;
+use crate::session::Protocol;
 
 /// Name of the Generic Netlink family.
 pub(super) const FAMILY: &str = "Jool";
@@ -40,6 +41,7 @@ pub(super) enum Operation {
     StatsForeach = 7,
     GlobalForeach = 8,
     GlobalUpdate = 9,
+    Pool4Foreach = 18,
     SessionForeach = 25,
     JooldAdd = 27,
     JooldAck = 29,
@@ -66,6 +68,14 @@ pub(super) mod global {
     pub(in super::super) const SS_FLUSH_DEADLINE: u16 = 29;
     pub(in super::super) const SS_CAPACITY: u16 = 30;
     pub(in super::super) const SS_MAX_SESSIONS_PER_PACKET: u16 = 32;
+}
+
+/// Attributes of an entry of pool4.
+mod pool4_entry {
+    pub(super) const PROTO: u16 = 4;
+    pub(super) const PREFIX: u16 = 5;
+    pub(super) const PORT_MIN: u16 = 6;
+    pub(super) const PORT_MAX: u16 = 7;
 }
 
 /// A request under construction; its memory is kept from one to the next.
@@ -282,6 +292,26 @@ pub(super) fn number(value: &[u8]) -> Option<u64> {
         [a, b, c, d, e, f, g, h] => Some(u64::from_ne_bytes([a, b, c, d, e, f, g, h])),
         _ => None,
     }
+}
+
+/// An entry of pool4: protocol, prefix, first and last port.
+pub(super) fn pool4_entry(value: &[u8]) -> Option<(Protocol, Ipv4Addr, u8, (u16, u16))> {
+    let entry = Attributes::new(value);
+    let port = |kind| {
+        let bytes: [u8; 2] = entry.find(kind)?.try_into().ok()?;
+        Some(u16::from_ne_bytes(bytes))
+    };
+    let [protocol] = *entry.find(pool4_entry::PROTO)? else {
+        return None;
+    };
+    let protocol = *Protocol::ALL.get(usize::from(protocol))?;
+    let prefix = Attributes::new(entry.find(pool4_entry::PREFIX)?);
+    let address: [u8; 4] = prefix.find(1)?.try_into().ok()?;
+    let [length] = *prefix.find(2)? else {
+        return None;
+    };
+    let ports = (port(pool4_entry::PORT_MIN)?, port(pool4_entry::PORT_MAX)?);
+    Some((protocol, address.into(), length, ports))
 }
 
 /// A prefix: address (attribute 1) and length (attribute 2).

@@ -10,12 +10,15 @@ mod socket;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::{Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
-use crate::session::{Format, HEADER, Identity, Prefix, Protocol, Reject, Session, Timeouts};
+use crate::session::{
+    Format, HEADER, Identity, Pool4, Prefix, Protocol, Reject, Session, Timeouts,
+};
 use crate::session::{State, Timer, parse_run};
 use message::{JoolMessage, Message, NAME, Operation, Request, global, root};
 use socket::{Family, Socket};
@@ -29,6 +32,11 @@ const MESSAGE: usize = 64 << 10;
 /// The module of 4.1.x demands its own major and minor number, and looks at no more.
 const SPOKEN: [u8; 4] = [4, 1, 0, 0];
 
+/// How long queue settings are left alone after somebody else insisted on others, or Jool refused.
+const TUNING_PAUSE: Duration = Duration::from_secs(60);
+/// How often they are set, with no such pause between, before somebody else is taken to insist.
+const TUNINGS: u32 = 4;
+
 const VERSION_FILE: &str = "/sys/module/jool/version";
 
 /// A NAT64 instance of the kernel module, in the network namespace of the thread that opened it.
@@ -38,6 +46,11 @@ pub struct Kernel {
     events: AsyncFd<Socket>,
     commands: Socket,
     family: Option<Family>,
+    /// When queue settings were last repaired, how often without a pause, and from when on they may
+    /// be again.
+    tuned: Instant,
+    tunings: u32,
+    tune_after: Instant,
     sequence: u32,
     request: Request,
     answer: Box<[u8]>,
@@ -62,6 +75,9 @@ impl Kernel {
             events: events.into_async()?,
             commands: Socket::open(COMMANDS_BUFFER)?,
             family: None,
+            tuned: Instant::now(),
+            tunings: 0,
+            tune_after: Instant::now(),
             sequence: 0,
             request: Request::default(),
             answer: vec![0; MESSAGE].into(),
@@ -190,13 +206,47 @@ impl Kernel {
         }
     }
 
+    /// Reads pool4.
+    fn pool4(&mut self) -> Result<Pool4, Refusal> {
+        let mut pool4 = Pool4::default();
+        for protocol in Protocol::ALL {
+            let mut last: Option<Vec<u8>> = None;
+            loop {
+                let request = self.begin(Operation::Pool4Foreach)?;
+                request.attribute(root::PROTO, &[protocol as u8]);
+                if let Some(entry) = &last {
+                    request.nested(root::OFFSET, entry);
+                }
+                let answer = self.ask()?;
+                let before = last.take();
+                for (_, entry) in answer.attributes {
+                    let (protocol, address, length, ports) = message::pool4_entry(entry)
+                        .ok_or(Refusal::Answer("holds a pool4 entry that is none"))?;
+                    pool4.add(protocol, address, length, ports);
+                    last = Some(entry.to_vec());
+                }
+                if !answer.more {
+                    break;
+                }
+                if last.is_none() || last == before {
+                    return Err(Refusal::Answer("announces more of pool4 and holds none"));
+                }
+            }
+        }
+        Ok(pool4)
+    }
+
     /// Sets what is not as session synchronisation needs it. In one request, because the module
     /// replaces the instance, and logs that, with each.
-    fn repair(&mut self, globals: &Globals, version: Version) -> Result<Vec<Repair>, Refusal> {
+    ///
+    /// Without `tuning` only what nothing works without.
+    fn repair(
+        &mut self,
+        globals: &Globals,
+        version: Version,
+        tuning: bool,
+    ) -> Result<Vec<Repair>, Refusal> {
         let deadline = u32::try_from(self.settings.flush_interval.as_millis()).unwrap_or(u32::MAX);
-        // Modules before 4.1.11 lose, and leak, each record that meets a full packet, so the fewer
-        // wait together the better (measured on 4.1.9). Later ones keep a queue.
-        let asap = u32::from(version.revision < 11);
         // More records than fit the module's 1,500 bytes, or none at all, and nothing is ever sent
         // (measured on 4.1.13).
         let fitting = u32::try_from(1440 / version.format().length()).unwrap_or(1);
@@ -205,35 +255,41 @@ impl Kernel {
             .filter(|most| (1..=fitting).contains(most));
         let mut repairs = Vec::new();
         let mut update = Request::default();
-        for (setting, id, found, set) in [
+        for (setting, id, found, set, tunes) in [
             (
                 "ss-flush-asap",
                 global::SS_FLUSH_ASAP,
                 globals.flush_asap,
-                asap,
+                // A packet per record would cost the module and us most when there is most to do.
+                // 4.1.9, where it is the default, even loses more of a burst with it.
+                0,
+                true,
             ),
             (
                 "ss-flush-deadline",
                 global::SS_FLUSH_DEADLINE,
                 globals.flush_deadline,
                 deadline,
+                true,
             ),
             (
                 "ss-capacity",
                 global::SS_CAPACITY,
                 globals.capacity,
                 self.settings.queue_capacity,
+                true,
             ),
             (
                 "ss-max-sessions-per-packet",
                 global::SS_MAX_SESSIONS_PER_PACKET,
                 globals.most_per_packet,
                 most_set.unwrap_or(fitting),
+                false,
             ),
-            ("ss-enabled", global::SS_ENABLED, globals.enabled, 1),
+            ("ss-enabled", global::SS_ENABLED, globals.enabled, 1, false),
         ] {
             // A setting that the version does not have is not there.
-            let Some(found) = found.filter(|found| *found != set) else {
+            let Some(found) = found.filter(|found| *found != set && (tuning || !tunes)) else {
                 continue;
             };
             if matches!(id, global::SS_ENABLED | global::SS_FLUSH_ASAP) {
@@ -294,21 +350,45 @@ impl Jool for Kernel {
             return Err(Unavailable::NoInstance(self.settings.instance.clone()));
         }
         let globals = self.globals()?;
-        let instance = globals.instance(&self.settings.instance, version)?;
-        if self.settings.manage {
-            let repairs = self.repair(&globals, version)?;
-            return Ok(Instance {
-                repairs,
-                ..instance
-            });
+        let pool4 = self.pool4()?;
+        let mut instance = globals.instance(&self.settings.instance, version, pool4)?;
+        if !self.settings.manage {
+            if globals.enabled == Some(0) {
+                return Err(Unavailable::SyncDisabled(self.settings.instance.clone()));
+            }
+            return Ok(instance);
         }
-        if globals.enabled == Some(0) {
-            return Err(Unavailable::SyncDisabled(self.settings.instance.clone()));
+        let now = Instant::now();
+        match self.repair(&globals, version, now >= self.tune_after) {
+            Ok(repairs) => {
+                // Whoever else keeps setting these may have it for a minute: each update replaces
+                // the instance.
+                if repairs.iter().any(|repair| repair.setting != "ss-enabled") {
+                    self.tunings = if now < self.tuned + TUNING_PAUSE {
+                        self.tunings + 1
+                    } else {
+                        1
+                    };
+                    self.tuned = now;
+                    if self.tunings > TUNINGS {
+                        self.tune_after = now + TUNING_PAUSE;
+                    }
+                }
+                instance.repairs = repairs;
+            }
+            // Worse than it could be, but sessions go both ways.
+            Err(refusal @ Refusal::Jool { .. }) if globals.enabled != Some(0) => {
+                self.tune_after = now + TUNING_PAUSE;
+                instance.unrepaired = Some(refusal.to_string());
+            }
+            Err(refusal) => return Err(refusal.into()),
         }
         Ok(instance)
     }
 
     fn configure(&mut self, settings: Settings) {
+        self.tune_after = Instant::now();
+        self.tunings = 0;
         self.name = name_field(&settings.instance);
         self.settings = settings;
     }
@@ -473,7 +553,7 @@ impl Globals {
         Ok(())
     }
 
-    fn instance(&self, name: &str, version: Version) -> Result<Instance, Refusal> {
+    fn instance(&self, name: &str, version: Version, pool4: Pool4) -> Result<Instance, Refusal> {
         let [
             Some(tcp_established),
             Some(tcp_transitory),
@@ -494,7 +574,9 @@ impl Globals {
                 udp,
                 icmp,
             },
+            pool4,
             repairs: Vec::new(),
+            unrepaired: None,
         })
     }
 }

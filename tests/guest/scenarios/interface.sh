@@ -39,8 +39,10 @@ for family in 6 4; do
     say "IPv$family: B's interface was deleted and made anew: sessions arrive in both directions"
 
     # At once, so that the daemon may see no more than the new one.
+    forget_log B joold
     ip -n B link del sB
     sync_link B 2
+    wait_for 15 "B logs that its interface is back" logged B joold 'is back and in use again'
     set_arrives "$((set += 1))" A B
     move_traffic_to B
     set_arrives "$((set += 1))" A B

@@ -1,0 +1,135 @@
+//! The events that an operator may act on, by the id that the journal has for each.
+//!
+//! `journalctl -x` explains them from `systemd/joold.catalog`, and `journalctl MESSAGE_ID=…` finds
+//! them. An id never changes its meaning.
+
+/// An event and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The 32 hexadecimal digits of the journal's field `MESSAGE_ID`.
+    pub id: &'static str,
+    /// What happened, in a few words.
+    pub name: &'static str,
+}
+
+/// The daemon has started and listens for datagrams.
+pub const STARTED: Message = Message {
+    id: "19a379da323e4cb99d7cf938e6c6d7b0",
+    name: "started",
+};
+/// There is a Jool instance, and its sessions are synchronised from now on.
+pub const ATTACHED: Message = Message {
+    id: "dfd6dbe990a94a169e1004b3aaf7e4ea",
+    name: "attached",
+};
+/// There is no Jool instance yet.
+pub const WAITING: Message = Message {
+    id: "538ec85cf91b4198bc1b5813512e0932",
+    name: "waiting for Jool",
+};
+/// The Jool instance is gone.
+pub const LOST: Message = Message {
+    id: "43fefee42e854157afe1c7dd79fbd7f9",
+    name: "Jool lost",
+};
+/// Somebody changed settings of the Jool instance, and they were set again.
+pub const REPAIRED: Message = Message {
+    id: "9a53d9a0792441a89ff2cf62c28692b5",
+    name: "settings repaired",
+};
+/// The configuration was read again and is in force.
+pub const RELOADED: Message = Message {
+    id: "489c64c5a7564308bc5f96fb85be8253",
+    name: "configuration reloaded",
+};
+/// The configuration is not acceptable.
+pub const REFUSED: Message = Message {
+    id: "dc67393c2c3041528ca6e48b40aba81a",
+    name: "configuration refused",
+};
+/// Records or datagrams were dropped.
+pub const DROPPED: Message = Message {
+    id: "7b100611a96e43ca8d52161191fb8121",
+    name: "drops",
+};
+/// An interface to the other nodes is gone.
+pub const INTERFACE_LOST: Message = Message {
+    id: "6ad26b00b42f4813bd3369e296b9e673",
+    name: "interface lost",
+};
+/// An interface to the other nodes is back.
+pub const INTERFACE_RETURNED: Message = Message {
+    id: "bb9b7a1d3f46463c81b1b4c4ab1638fc",
+    name: "interface returned",
+};
+/// The daemon stops because it was told to.
+pub const STOPPED: Message = Message {
+    id: "5367316804e04de8a97962d9df22cc15",
+    name: "stopped",
+};
+/// There is no system bus, or the daemon's name there is taken.
+pub const BUS_UNAVAILABLE: Message = Message {
+    id: "48e9d08997f8407e8e4f28dfc57eac7a",
+    name: "bus unavailable",
+};
+
+/// Every message.
+pub const MESSAGES: &[Message] = &[
+    STARTED,
+    ATTACHED,
+    WAITING,
+    LOST,
+    REPAIRED,
+    RELOADED,
+    REFUSED,
+    DROPPED,
+    INTERFACE_LOST,
+    INTERFACE_RETURNED,
+    STOPPED,
+    BUS_UNAVAILABLE,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const CATALOGUE: &str = include_str!("../../systemd/joold.catalog");
+
+    #[test]
+    fn every_id_is_32_lowercase_digits_and_has_one_meaning() {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        for message in MESSAGES {
+            assert_eq!(message.id.len(), 32, "{message:?}");
+            assert!(message.id.bytes().all(digit), "{message:?}");
+        }
+        let ids: BTreeSet<_> = MESSAGES.iter().map(|message| message.id).collect();
+        assert_eq!(ids.len(), MESSAGES.len());
+    }
+
+    #[test]
+    fn the_catalogue_explains_every_message_and_no_other() {
+        let entries: Vec<_> = CATALOGUE
+            .lines()
+            .filter_map(|line| line.strip_prefix("-- "))
+            .collect();
+        let ids: Vec<_> = MESSAGES.iter().map(|message| message.id).collect();
+        assert_eq!(entries, ids);
+        for entry in CATALOGUE.split("\n-- ").skip(1) {
+            let (header, text) = entry.split_once("\n\n").expect("an entry has a text");
+            let mut header = header.lines().skip(1);
+            let subject = header.next().expect("an entry has a subject");
+            assert!(subject.starts_with("Subject: "), "{entry}");
+            assert_eq!(header.next(), Some("Defined-By: joold"), "{entry}");
+            assert!(text.trim().len() > 80, "{entry}");
+        }
+    }
+
+    #[test]
+    fn the_catalogues_lines_fit_a_terminal() {
+        for line in CATALOGUE.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

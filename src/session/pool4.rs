@@ -1,0 +1,86 @@
+//! The IPv4 transport addresses that a NAT64 masks its clients with (pool4).
+
+use std::net::Ipv4Addr;
+
+use super::{Identity, Protocol};
+
+/// A node's pool4. Empty, it stands for the node's own addresses, which are not known here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool4(Vec<Range>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    protocol: Protocol,
+    addresses: (Ipv4Addr, Ipv4Addr),
+    ports: (u16, u16),
+}
+
+impl Pool4 {
+    /// Adds the addresses of a prefix with a range of ports, or of ICMP identifiers.
+    pub fn add(&mut self, protocol: Protocol, address: Ipv4Addr, length: u8, ports: (u16, u16)) {
+        let host = u32::MAX.checked_shr(length.into()).unwrap_or(0);
+        let first = u32::from(address) & !host;
+        let range = Range {
+            protocol,
+            addresses: (first.into(), (first | host).into()),
+            ports,
+        };
+        // A pool may be given with several marks; those do not matter here.
+        if !self.0.contains(&range) {
+            self.0.push(range);
+        }
+    }
+
+    /// Whether the session's mask is one that this NAT64 can have given. Looks at every range; a
+    /// pool4 has a handful.
+    #[inline]
+    pub fn masks(&self, id: &Identity) -> bool {
+        let within = |range: &Range| {
+            range.protocol == id.protocol
+                && (range.addresses.0..=range.addresses.1).contains(&id.src4)
+                && (range.ports.0..=range.ports.1).contains(&id.src4_port)
+        };
+        self.0.is_empty() || self.0.iter().any(within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::udp;
+
+    #[test]
+    fn a_mask_has_to_be_of_the_protocol_the_prefix_and_the_ports() {
+        let mut pool4 = Pool4::default();
+        let id = udp(5000).id;
+        assert!(pool4.masks(&id), "an empty pool4 is not known");
+        pool4.add(
+            Protocol::Tcp,
+            Ipv4Addr::new(198, 51, 100, 0),
+            24,
+            (1, 65535),
+        );
+        assert!(!pool4.masks(&id));
+        pool4.add(
+            Protocol::Udp,
+            Ipv4Addr::new(198, 51, 100, 1),
+            32,
+            (1024, 4999),
+        );
+        assert!(!pool4.masks(&id));
+        pool4.add(
+            Protocol::Udp,
+            Ipv4Addr::new(198, 51, 100, 9),
+            24,
+            (5000, 5000),
+        );
+        assert!(pool4.masks(&id));
+        let other = Identity {
+            src4: Ipv4Addr::new(198, 51, 101, 1),
+            ..id
+        };
+        assert!(!pool4.masks(&other));
+        pool4.add(Protocol::Udp, Ipv4Addr::UNSPECIFIED, 0, (0, 65535));
+        assert!(pool4.masks(&other));
+    }
+}
