@@ -13,6 +13,8 @@ mod common;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -450,6 +452,62 @@ fn garbage_and_strangers_are_told_of_by_reason_when_they_come() {
     assert_eq!(status, Some(0), "{log}");
     let end = "dropped: datagrams from strangers: 1, refused records (malformed): 1\n";
     assert!(log.ends_with(end), "{log}");
+}
+
+#[test]
+fn a_flood_of_datagrams_does_not_keep_the_daemon_from_stopping() {
+    let folder = Folder::create();
+    let port = free_port();
+    let file = folder.file("netsocket.json", loopback(port, free_port()).to_string());
+    let daemon = Daemon::start(Daemon::command().arg(&file).args(["--simulated-jool", "0"]));
+    daemon.logs("attached to Jool");
+    let stopped = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..2)
+        .map(|_| {
+            let stopped = Arc::clone(&stopped);
+            thread::spawn(move || {
+                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                let junk = vec![0x28; 60_000];
+                while !stopped.load(Ordering::Relaxed) {
+                    // Full buffers, and the end of the daemon, are what this is about.
+                    let _ = socket.send_to(&junk, ("127.0.0.1", port));
+                }
+            })
+        })
+        .collect();
+    daemon.logs("WARN dropped: ");
+    // Fails if the daemon outlives the limit.
+    let (status, log) = daemon.stop("TERM");
+    stopped.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    assert_eq!(status, Some(0), "{log}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_end_the_daemon() {
+    let port = free_port();
+    let folder = Folder::create();
+    let file = folder.file("netsocket.json", loopback(port, free_port()).to_string());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let statistics_port = free_port();
+    let mut child = Daemon::command()
+        .arg(&file)
+        .arg(folder.file("modsocket.json", "{}"))
+        .arg(statistics_port.to_string())
+        .args(["--simulated-jool", "10"])
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    // It lives as long as it answers, and it has tried to log by the time it counts.
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, statistics_port));
+    wait_until("datagrams sent", || {
+        let listening = fs::read_to_string("/proc/net/udp6").unwrap();
+        listening.contains(&format!(":{statistics_port:04X} ")) && statistics(address)[4] > 0
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Bytes that wait in the receive buffer of the IPv4 UDP socket at a port.

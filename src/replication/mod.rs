@@ -454,6 +454,53 @@ mod tests {
     }
 
     #[test]
+    fn what_a_jool_said_before_it_was_lost_is_not_sent_when_it_is_back() {
+        let mut engine = engine("4.1.13");
+        engine.handle_local(&run(Format::Flat40, &[udp(1)]));
+        engine.handle_detached();
+        engine.handle_attached(&instance("4.1.13"));
+        assert!(!engine.poll_transmit(&mut Vec::new()));
+    }
+
+    #[test]
+    fn a_mask_of_another_pool4_is_refused_from_others_only() {
+        let mut pool4 = Pool4::default();
+        pool4.add(Protocol::Udp, Ipv4Addr::new(203, 0, 113, 1), 32, (0, 65535));
+        let mut engine = Engine::new(None);
+        engine.handle_attached(&Instance {
+            pool4,
+            ..instance("4.1.13")
+        });
+        let record = run(Format::Flat40, &[udp(1)]);
+        engine.handle_datagram(Instant::now(), FROM, &record);
+        assert!(!engine.poll_inject(&mut Vec::new()));
+        assert_eq!(engine.counters().received_rejects.of(Reject::Pool4), 1);
+        engine.handle_local(&record);
+        assert_eq!(drain(|d| engine.poll_transmit(d)), [record]);
+    }
+
+    #[test]
+    fn an_advertised_table_leaves_when_it_is_complete_and_in_order_of_expiry() {
+        let mut engine = engine("4.1.13");
+        for port in 0..50_u16 {
+            let lifetime = u32::from(port) * 7919 % 1000;
+            engine.handle_advertised(Session {
+                lifetime,
+                ..udp(port)
+            });
+        }
+        assert!(!engine.poll_transmit(&mut Vec::new()));
+        engine.release_advertised();
+        let datagrams = drain(|datagram| engine.poll_transmit(datagram)).concat();
+        let mut lifetimes = Vec::new();
+        parse_run(&datagrams, &Prefix::WELL_KNOWN, |s| {
+            lifetimes.push(s.unwrap().lifetime);
+        });
+        assert_eq!(lifetimes.len(), 50);
+        assert!(lifetimes.is_sorted());
+    }
+
+    #[test]
     fn fifty_two_bytes_and_another_prefix_length_do_not_go_together() {
         let mut engine = Engine::new(None);
         let pool6 = Prefix::new("2001:db8:64::".parse().unwrap(), 64).unwrap();
