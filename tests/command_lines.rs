@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use common::daemon::{Daemon, Folder, Said, free_port, program, run_to_its_end, statistics};
-use common::{TRIES, wait_until};
+use common::{LIMIT, TRIES, wait_until};
 
 fn joold(arguments: &[&str]) -> Said {
     run_to_its_end(Daemon::command().args(arguments))
@@ -508,6 +508,49 @@ fn a_log_that_cannot_be_written_does_not_end_the_daemon() {
     });
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_hangup_has_the_file_read_again_all_or_nothing() {
+    let folder = Folder::create();
+    let port = free_port();
+    let peer = || {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        socket
+    };
+    let (first, second) = (peer(), peer());
+    let to = |peer: &UdpSocket| loopback(port, peer.local_addr().unwrap().port());
+    let file = folder.file("netsocket.json", to(&first).to_string());
+    let mut daemon = Daemon::command();
+    let daemon = Daemon::start(daemon.arg(&file).args(["--simulated-jool", "100"]));
+    first.recv(&mut [0; 2048]).unwrap();
+
+    let mut bad = to(&second);
+    bad["ttl"] = json!(256);
+    bad["flush intervall"] = json!(10);
+    fs::write(&file, bad.to_string()).unwrap();
+    daemon.signal("HUP");
+    daemon.logs("ERROR the configuration stays as it was: ");
+    daemon.logs("\"ttl\"");
+    daemon.logs("\"flush intervall\"");
+
+    fs::write(&file, to(&second).to_string()).unwrap();
+    daemon.signal("HUP");
+    daemon.logs("INFO read the configuration again");
+    second.recv(&mut [0; 2048]).unwrap();
+
+    // What the first hears after this is what was on its way.
+    let statistics_port = free_port();
+    let mut more = to(&second);
+    more["statistics address"] = json!(format!("127.0.0.1:{statistics_port}"));
+    fs::write(&file, more.to_string()).unwrap();
+    daemon.signal("HUP");
+    wait_until("statistics where the file wants them", || {
+        queued(statistics_port).is_some()
+    });
+    let (status, log) = daemon.stop("TERM");
+    assert_eq!(status, Some(0), "{log}");
 }
 
 /// Bytes that wait in the receive buffer of the IPv4 UDP socket at a port.

@@ -404,7 +404,10 @@ impl<J: Jool> Node<J> {
         let result = self.try_reload();
         match &result {
             Ok(()) => info!("read the configuration again"),
-            Err(problems) => error!("the configuration stays as it was: {problems}"),
+            Err(problems) => {
+                let problems = problems.lines().collect::<Vec<_>>().join("; ");
+                error!("the configuration stays as it was: {problems}");
+            }
         }
         let addresses = addresses(&self.network, &self.config);
         let instance = self.config.jool.instance.clone();

@@ -70,13 +70,18 @@ impl Daemon {
         });
     }
 
-    /// Ends it by a signal and says its exit status and the log.
-    pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.id();
         let sent = Command::new("sh")
             .args(["-c", &format!("kill -{signal} {id}")])
             .status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Ends it by a signal and says its exit status and the log.
+    pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        self.signal(signal);
         let status = wait_for("the end of joold", || self.process.try_wait().unwrap());
         self.reader.take().unwrap().join().unwrap();
         (status.code(), self.log())
