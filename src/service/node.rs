@@ -6,20 +6,20 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
+use super::commands::Advertisement;
 use super::control::{Command, Control, Request};
 use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
 use super::{Counters, Failure, journal};
-use crate::config::{self, Config, Sources};
+use crate::config::{Config, Sources};
 use crate::jool::{Instance, Jool, Received, Refusal, Unavailable};
 use crate::net::{self, Destination, InterfaceEvent, Network, OpenError, Outbox};
 use crate::replication::Engine;
-use crate::session::{Identity, Protocol};
 
 /// How often the instance is looked for, and its settings are looked at. Nothing tells when they
 /// change.
@@ -37,8 +37,6 @@ const BUSY: Duration = Duration::from_secs(3);
 /// table cost it seconds and in the order of expiry a fraction of one.
 const JOOL_BUDGET: usize = 2048;
 const NETWORK_BUDGET: usize = 3 << 20;
-/// Pages of a table, of some 26 sessions each, that are read before the others get their turn.
-const ADVERTISEMENT_PAGES: usize = 32;
 /// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
 const START_EXTENSION: Duration = Duration::from_secs(10);
 /// How often dropped records are reported, if there are any.
@@ -57,41 +55,33 @@ pub struct Setup {
 
 /// One node: its Jool, its network, and what is between them.
 pub struct Node<J> {
-    config: Config,
-    sources: Option<Sources>,
-    jool: J,
-    network: Network,
-    statistics: Option<Statistics>,
-    engine: Engine,
-    outbox: Outbox,
+    pub(super) config: Config,
+    pub(super) sources: Option<Sources>,
+    pub(super) jool: J,
+    pub(super) network: Network,
+    pub(super) statistics: Option<Statistics>,
+    pub(super) engine: Engine,
+    pub(super) outbox: Outbox,
     /// The datagram or the run of records under construction.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// When a first attachment is given up; `None`: never, or it happened.
-    give_up: Option<Instant>,
-    attached: bool,
+    pub(super) give_up: Option<Instant>,
+    pub(super) attached: bool,
     /// Whether it ever was.
-    was_attached: bool,
+    pub(super) was_attached: bool,
     /// Until when Jool is asked for more records.
-    busy_until: Instant,
-    next_acknowledgement: Instant,
-    next_check: Instant,
-    advertisement: Option<Advertisement>,
-    counters: Counters,
-    reported: Counters,
-    last_refusal: Option<String>,
-    next_report: Instant,
-    systemd: Systemd,
-    snapshot: watch::Sender<Snapshot>,
-    requests: mpsc::Receiver<Request>,
-    control: Control,
-}
-
-/// A table on its way to the other nodes.
-struct Advertisement {
-    protocols: &'static [Protocol],
-    after: Option<Identity>,
-    sessions: u64,
-    outcome: oneshot::Sender<Result<u64, String>>,
+    pub(super) busy_until: Instant,
+    pub(super) next_acknowledgement: Instant,
+    pub(super) next_check: Instant,
+    pub(super) advertisement: Option<Advertisement>,
+    pub(super) counters: Counters,
+    pub(super) reported: Counters,
+    pub(super) last_refusal: Option<String>,
+    pub(super) next_report: Instant,
+    pub(super) systemd: Systemd,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) control: Control,
 }
 
 impl<J: Jool> Node<J> {
@@ -273,7 +263,7 @@ impl<J: Jool> Node<J> {
         }
     }
 
-    fn read_network(&mut self) {
+    pub(super) fn read_network(&mut self) {
         let now = Instant::now();
         let mut bytes = 0;
         while bytes < NETWORK_BUDGET {
@@ -396,126 +386,6 @@ impl<J: Jool> Node<J> {
         } else {
             self.systemd.extend_start(START_EXTENSION);
         }
-    }
-
-    /// Reads the configuration again, all or nothing.
-    fn reload(&mut self) -> Result<(), String> {
-        self.systemd.reloading();
-        let result = self.try_reload();
-        match &result {
-            Ok(()) => info!("read the configuration again"),
-            Err(problems) => {
-                let problems = problems.lines().collect::<Vec<_>>().join("; ");
-                error!("the configuration stays as it was: {problems}");
-            }
-        }
-        let addresses = addresses(&self.network, &self.config);
-        let instance = self.config.jool.instance.clone();
-        self.snapshot.send_modify(|snapshot| {
-            snapshot.addresses = addresses;
-            snapshot.instance = instance;
-            snapshot.configuration.loaded = SystemTime::now();
-            snapshot.configuration.problems = result.clone().err().unwrap_or_default();
-        });
-        self.systemd.reloaded();
-        result
-    }
-
-    fn try_reload(&mut self) -> Result<(), String> {
-        let sources = self.sources.as_ref();
-        let sources = sources.ok_or("there is no file to read again")?;
-        let config = config::load(sources).map_err(|problems| problems.to_string())?;
-        // Everything that can fail comes before anything changes.
-        let statistics = if config.statistics == self.config.statistics {
-            None
-        } else {
-            Some(open_statistics(config.statistics).map_err(|failure| failure.to_string())?)
-        };
-        if config.network != self.config.network {
-            let network = self.network.reopen(&config.network);
-            let network = network.map_err(|error| error.to_string())?;
-            // What waits in the old socket, if it is another one.
-            self.read_network();
-            self.network = network;
-        }
-        if let Some(statistics) = statistics {
-            self.statistics = statistics;
-        }
-        self.engine.set_format(config.record_format);
-        if config.jool != self.config.jool {
-            if config.jool.instance != self.config.jool.instance {
-                self.attached = false;
-                self.engine.handle_detached();
-            }
-            self.jool.configure(config.jool.clone());
-            self.next_check = Instant::now();
-        }
-        self.config = config;
-        Ok(())
-    }
-
-    /// Begins to send the whole table of our own Jool to the other nodes.
-    ///
-    /// By a dump, not by the module's own advertisement, which goes through its queue and, before
-    /// 4.1.11, sends next to nothing.
-    fn advertise(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
-        let refusal = if !self.attached {
-            "there is no Jool whose sessions could be sent"
-        } else if self.advertisement.is_some() {
-            "the sessions are being sent already"
-        } else {
-            self.advertisement = Some(Advertisement {
-                protocols: &Protocol::ALL,
-                after: None,
-                sessions: 0,
-                outcome,
-            });
-            return;
-        };
-        // Whoever asked may be gone.
-        let _ = outcome.send(Err(refusal.to_owned()));
-    }
-
-    /// Reads the next pages of a table that is on its way.
-    fn advertise_more(&mut self) {
-        let Some(mut advertisement) = self.advertisement.take() else {
-            return;
-        };
-        if !self.outbox.is_empty() {
-            self.advertisement = Some(advertisement);
-            return;
-        }
-        for _ in 0..ADVERTISEMENT_PAGES {
-            let Some((protocol, others)) = advertisement.protocols.split_first() else {
-                self.engine.release_advertised();
-                let _ = advertisement.outcome.send(Ok(advertisement.sessions));
-                return;
-            };
-            let engine = &mut self.engine;
-            let Advertisement {
-                after, sessions, ..
-            } = &mut advertisement;
-            let last = *after;
-            let more = self.jool.dump(*protocol, last.as_ref(), |record| {
-                if let Ok(session) = record {
-                    *after = Some(session.id);
-                    *sessions += 1;
-                    engine.handle_advertised(session);
-                }
-            });
-            match more {
-                Ok(true) if *after != last => {}
-                Ok(_) => {
-                    advertisement.protocols = others;
-                    advertisement.after = None;
-                }
-                Err(refusal) => {
-                    let _ = advertisement.outcome.send(Err(refusal.to_string()));
-                    return;
-                }
-            }
-        }
-        self.advertisement = Some(advertisement);
     }
 
     fn attached_to(&mut self, mut instance: Instance, now: Instant) {
@@ -669,13 +539,13 @@ fn open_network(settings: &net::Settings, socket: Option<OwnedFd>) -> Result<Net
     }
 }
 
-fn open_statistics(address: Option<SocketAddr>) -> Result<Option<Statistics>, Failure> {
+pub(super) fn open_statistics(address: Option<SocketAddr>) -> Result<Option<Statistics>, Failure> {
     let open =
         |address| Statistics::open(address).map_err(|error| Failure::Statistics(address, error));
     address.map(open).transpose()
 }
 
-fn addresses(network: &Network, config: &Config) -> Addresses {
+pub(super) fn addresses(network: &Network, config: &Config) -> Addresses {
     let settings = &config.network;
     let name = |interface: &Option<net::Interface>| {
         interface
