@@ -10,7 +10,7 @@ use joold::jool::kernel::Kernel;
 use joold::jool::simulated::{Simulated, traffic};
 use joold::jool::{Jool, Version};
 use joold::service::systemd::{self, Inherited};
-use joold::service::{Failure, Node, Setup, journal};
+use joold::service::{Failure, Node, Setup, journal, messages};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems.0 {
-                error!("{problem}");
+                error!(MESSAGE_ID = messages::REFUSED.id, "{problem}");
             }
             return ExitCode::from(78);
         }
@@ -131,6 +131,7 @@ async fn run(
 async fn serve<J: Jool>(setup: Setup, jool: J) -> Result<(), Failure> {
     let node = Node::open(setup, jool)?;
     info!(
+        MESSAGE_ID = messages::STARTED.id,
         "joold {} listens on {}",
         env!("CARGO_PKG_VERSION"),
         node.network().local_addr()

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use super::messages;
 use super::node::{Node, addresses, open_statistics};
 use crate::config;
 use crate::jool::Jool;
@@ -27,10 +28,16 @@ impl<J: Jool> Node<J> {
         self.systemd.reloading();
         let result = self.try_reload();
         match &result {
-            Ok(()) => info!("read the configuration again"),
+            Ok(()) => info!(
+                MESSAGE_ID = messages::RELOADED.id,
+                "read the configuration again"
+            ),
             Err(problems) => {
                 let problems = problems.lines().collect::<Vec<_>>().join("; ");
-                error!("the configuration stays as it was: {problems}");
+                error!(
+                    MESSAGE_ID = messages::REFUSED.id,
+                    "the configuration stays as it was: {problems}"
+                );
             }
         }
         let addresses = addresses(&self.network, &self.config);

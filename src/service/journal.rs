@@ -1,13 +1,19 @@
 //! The log: sentences for operators.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::fs;
 use std::io::{self, IsTerminal};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use libsystemd::logging::connected_to_journal;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tracing::Level;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -29,18 +35,73 @@ pub fn open() {
     let (filter, handle) = reload::Layer::new(filter);
     // Opened a second time, which fails below, the log keeps its first filter.
     let _ = FILTER.set(handle);
+    let log = tracing_subscriber::registry().with(filter);
+    if connected_to_journal()
+        && let Ok(journal) = open_journal()
+    {
+        log.with(journal).init();
+        return;
+    }
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(false)
+        // The journal's fields are not for readers of sentences.
+        .fmt_fields(debug_fn(|writer, field, value| {
+            if field.name() == "message" {
+                write!(writer, "{value:?}")
+            } else {
+                Ok(())
+            }
+        }))
         .with_ansi(false)
         // A log that cannot be written must not end the daemon, as the panic of an eprintln would.
         .log_internal_errors(false);
-    let log = tracing_subscriber::registry().with(filter);
     if io::stderr().is_terminal() {
         log.with(stderr).init();
     } else {
         log.with(stderr.without_time()).init();
     }
+}
+
+/// The journal, which takes an event or loses it, but never keeps the loop waiting.
+#[allow(
+    unsafe_code,
+    reason = "tracing-journald keeps its descriptor to itself"
+)]
+fn open_journal() -> io::Result<tracing_journald::Layer> {
+    let before = sockets()?;
+    let journal = tracing_journald::layer()?
+        .with_field_prefix(None)
+        .with_syslog_identifier("joold".to_owned())
+        .with_priority_mappings(PriorityMappings {
+            info: Priority::Informational,
+            ..PriorityMappings::new()
+        });
+    for number in sockets()?.difference(&before) {
+        // SAFETY: tracing-journald has just opened this one, and keeps it open as long as the layer
+        // lives, which is longer than this borrow.
+        let socket = unsafe { BorrowedFd::borrow_raw(*number) };
+        fcntl(socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    Ok(journal)
+}
+
+/// The numbers of this process's sockets.
+fn sockets() -> io::Result<BTreeSet<RawFd>> {
+    let mut sockets = BTreeSet::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let entry = entry?;
+        let is_socket = fs::read_link(entry.path()).is_ok_and(|target| {
+            target
+                .as_os_str()
+                .as_encoded_bytes()
+                .starts_with(b"socket:")
+        });
+        if let (true, Some(Ok(number))) = (is_socket, entry.file_name().to_str().map(str::parse)) {
+            sockets.insert(number);
+        }
+    }
+    Ok(sockets)
 }
 
 /// The level of the log by syslog's name: the most detailed one that anything is logged at.

@@ -6,6 +6,7 @@ mod control;
 mod counters;
 mod failure;
 pub mod journal;
+pub mod messages;
 mod node;
 mod snapshot;
 mod statistics;

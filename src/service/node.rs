@@ -15,7 +15,7 @@ use super::control::{Command, Control, Request};
 use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
-use super::{Counters, Failure, journal};
+use super::{Counters, Failure, journal, messages};
 use crate::config::{Config, Sources};
 use crate::jool::{Instance, Jool, Received, Refusal, Unavailable};
 use crate::net::{self, Destination, InterfaceEvent, Network, OpenError, Outbox};
@@ -182,7 +182,10 @@ impl<J: Jool> Node<J> {
         self.read_jool();
         self.pass();
         self.count();
-        info!("stops; {}", self.counters);
+        info!(
+            MESSAGE_ID = messages::STOPPED.id,
+            "stops; {}", self.counters
+        );
         Ok(())
     }
 
@@ -404,13 +407,14 @@ impl<J: Jool> Node<J> {
             // Something may wait in the module's queue for somebody to ask.
             self.busy_until = now + BUSY;
             self.next_acknowledgement = now;
-            info!("attached to {name}");
+            info!(MESSAGE_ID = messages::ATTACHED.id, "attached to {name}");
             if !repairs.is_empty() {
                 info!("set in Jool: {}", journal::list(&repairs));
             }
         } else if !repairs.is_empty() {
             self.counters.repairs += 1;
             warn!(
+                MESSAGE_ID = messages::REPAIRED.id,
                 "somebody changed settings of the Jool instance that session synchronisation \
                  needs; set again: {}. Sessions translated meanwhile may be missing on the other \
                  nodes until their next packet. If this goes on, is another joold or a script at \
@@ -432,7 +436,10 @@ impl<J: Jool> Node<J> {
         if lost {
             self.attached = false;
             self.engine.handle_detached();
-            error!("Jool is lost, no sessions are synchronised until it is back: {reason}");
+            error!(
+                MESSAGE_ID = messages::LOST.id,
+                "Jool is lost, no sessions are synchronised until it is back: {reason}"
+            );
         } else if !reason.may_pass() && !self.was_attached {
             return Err(Failure::Jool(reason, None));
         } else if self.give_up.is_some_and(|give_up| give_up <= now) {
@@ -448,7 +455,11 @@ impl<J: Jool> Node<J> {
                 let limit = self
                     .give_up
                     .map(|give_up| give_up.saturating_duration_since(now));
-                warn!("waiting for Jool{}: {text}", journal::limit(limit));
+                warn!(
+                    MESSAGE_ID = messages::WAITING.id,
+                    "waiting for Jool{}: {text}",
+                    journal::limit(limit)
+                );
             }
             self.snapshot
                 .send_modify(|snapshot| snapshot.last_error = text);
@@ -470,7 +481,7 @@ impl<J: Jool> Node<J> {
             return;
         }
         if let Some(drops) = self.counters.drops_since(&self.reported) {
-            warn!("dropped: {drops}");
+            warn!(MESSAGE_ID = messages::DROPPED.id, "dropped: {drops}");
             if let Some(refusal) = self.last_refusal.take() {
                 warn!("{refusal}");
             }
@@ -495,8 +506,12 @@ impl<J: Jool> Node<J> {
     fn refresh_interfaces(&mut self) {
         for event in self.network.refresh() {
             match event {
-                InterfaceEvent::Returned(_) => info!("{event}"),
-                InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => error!("{event}"),
+                InterfaceEvent::Returned(_) => {
+                    info!(MESSAGE_ID = messages::INTERFACE_RETURNED.id, "{event}");
+                }
+                InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => {
+                    error!(MESSAGE_ID = messages::INTERFACE_LOST.id, "{event}");
+                }
             }
         }
     }

@@ -1,0 +1,154 @@
+//! The counters under names for programs, which never change. `docs/dbus.md` says what they mean.
+
+use crate::net::{self, SendErrors};
+use crate::replication;
+use crate::service::Counters;
+use crate::session::{Reject, Rejects};
+
+/// Every counter by name.
+pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
+    // Taken apart to the last field, so that a new counter does not compile without a name.
+    let Counters {
+        jool_packets,
+        jool_bytes,
+        jool_overflows,
+        jool_malformed,
+        jool_failures,
+        added_packets,
+        added_bytes,
+        add_refusals,
+        acknowledge_refusals,
+        repairs,
+        engine,
+        network,
+    } = *counters;
+    let replication::Counters {
+        local_records,
+        local_rejects,
+        local_superseded,
+        inexpressible,
+        sent_records,
+        received_records,
+        received_rejects,
+        received_trailers,
+        received_superseded,
+        clamped,
+        no_jool,
+        injected_records,
+    } = engine;
+    let net::Counters {
+        received_datagrams,
+        received_bytes,
+        too_long,
+        strangers,
+        elsewhere,
+        receive_errors,
+        last_receive_error: _,
+        sent_datagrams,
+        sent_bytes,
+        unsent:
+            SendErrors {
+                no_route,
+                refused,
+                no_buffers,
+                other,
+                outbox_full,
+            },
+        last_failure: _,
+    } = network;
+    [
+        ("jool-packets", jool_packets),
+        ("jool-bytes", jool_bytes),
+        ("jool-overflows", jool_overflows),
+        ("jool-malformed", jool_malformed),
+        ("jool-failures", jool_failures),
+        ("added-packets", added_packets),
+        ("added-bytes", added_bytes),
+        ("add-refusals", add_refusals),
+        ("acknowledge-refusals", acknowledge_refusals),
+        ("repairs", repairs),
+        ("local-records", local_records),
+        ("local-superseded", local_superseded),
+        ("inexpressible", inexpressible),
+        ("sent-records", sent_records),
+        ("received-records", received_records),
+        ("received-trailers", received_trailers),
+        ("received-superseded", received_superseded),
+        ("clamped", clamped),
+        ("no-jool", no_jool),
+        ("injected-records", injected_records),
+        ("received-datagrams", received_datagrams),
+        ("received-bytes", received_bytes),
+        ("too-long", too_long),
+        ("strangers", strangers),
+        ("elsewhere", elsewhere),
+        ("receive-errors", receive_errors),
+        ("sent-datagrams", sent_datagrams),
+        ("sent-bytes", sent_bytes),
+        ("unsent-no-route", no_route),
+        ("unsent-refused", refused),
+        ("unsent-no-buffers", no_buffers),
+        ("unsent-outbox-full", outbox_full),
+        ("unsent-other", other),
+    ]
+    .into_iter()
+    .map(|(name, count)| (name.to_owned(), count))
+    .chain(rejects("local-rejected", local_rejects))
+    .chain(rejects("received-rejected", received_rejects))
+}
+
+fn rejects(prefix: &'static str, rejects: Rejects) -> impl Iterator<Item = (String, u64)> {
+    let name = move |reason: Reject| format!("{prefix}-{}", reason.name());
+    Reject::ALL
+        .into_iter()
+        .map(move |reason| (name(reason), rejects.of(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_counter_has_a_name_of_its_own_that_the_documentation_explains() {
+        let documentation = include_str!("../../docs/dbus.md");
+        let mut names = BTreeSet::new();
+        for (name, count) in all(&Counters::default()) {
+            assert_eq!(count, 0);
+            let (row, reject) = match name.split_once("-rejected-") {
+                Some((_, reason)) => ("-rejected-".to_owned(), Some(reason)),
+                None => (format!("| `{name}` |"), None),
+            };
+            assert!(documentation.contains(&row), "{name}");
+            if let Some(reason) = reject {
+                assert!(documentation.contains(&format!("| `{reason}` |")), "{name}");
+            }
+            assert!(names.insert(name));
+        }
+        assert_eq!(names.len(), 33 + 2 * Reject::ALL.len());
+    }
+
+    #[test]
+    fn a_count_is_found_under_its_name() {
+        let mut counters = Counters {
+            added_bytes: 7,
+            ..Counters::default()
+        };
+        counters.engine.received_rejects.count(Reject::Pool6);
+        counters.network.unsent.no_route = 3;
+        let mut counted: Vec<_> = all(&counters).filter(|(_, count)| *count > 0).collect();
+        counted.sort();
+        let names: Vec<_> = counted
+            .iter()
+            .map(|(name, n)| (name.as_str(), *n))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("added-bytes", 7),
+                ("received-rejected-pool6", 1),
+                ("unsent-no-route", 3),
+            ]
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! `mx.jool.Joold1`. What its members mean is told in `docs/dbus.md`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::{BoxDBusError, Connection, DBusError, SerializeDict, Type, interface};
+
+use super::access::{self, Action};
+use super::counters;
+use crate::jool::Instance;
+use crate::replication::Peer;
+use crate::service::{Control, Snapshot, State};
+
+/// What can go wrong with a method, for programs.
+#[derive(Debug, DBusError)]
+#[zbus(prefix = "mx.jool.Joold1.Error")]
+enum Error {
+    /// The configuration has these problems, a line each.
+    Configuration(String),
+    /// It is not possible now, for this reason.
+    Unavailable(String),
+}
+
+/// A node that datagrams come from.
+#[derive(SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+struct PeerEntry {
+    address: String,
+    datagrams: u64,
+    records: u64,
+    rejected: u64,
+    last_heard: u64,
+}
+
+impl PeerEntry {
+    fn new(peer: &Peer) -> Self {
+        Self {
+            address: peer.address.to_string(),
+            datagrams: peer.datagrams,
+            records: peer.records,
+            rejected: peer.rejected,
+            last_heard: microseconds(wall_clock(peer.heard)),
+        }
+    }
+}
+
+/// The daemon as an object on the bus.
+#[derive(Clone, Debug)]
+pub(super) struct Daemon {
+    control: Control,
+    name: String,
+}
+
+impl Daemon {
+    pub(super) fn new(control: Control, name: &str) -> Self {
+        Self {
+            control,
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.control.snapshot()
+    }
+
+    /// Something of the Jool that it works with; empty without one.
+    fn of_jool(&self, part: impl FnOnce(&Instance) -> String) -> String {
+        match self.snapshot().state {
+            State::Waiting(_) => String::new(),
+            State::Running(instance) => part(&instance),
+        }
+    }
+}
+
+#[interface(name = "mx.jool.Joold1", introspection_docs = false)]
+impl Daemon {
+    async fn reload(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), BoxDBusError> {
+        access::check(connection, &header, Action::Reload).await?;
+        let result = self.control.reload().await;
+        result.map_err(|problems| Box::new(Error::Configuration(problems)) as _)
+    }
+
+    #[zbus(out_args("sessions"))]
+    async fn advertise(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<u64, BoxDBusError> {
+        access::check(connection, &header, Action::Advertise).await?;
+        let result = self.control.advertise().await;
+        result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
+    }
+
+    /// Not `state_changed`, which is the announcement of the property.
+    #[zbus(signal, name = "StateChanged")]
+    pub(super) async fn entered_state(
+        emitter: &SignalEmitter<'_>,
+        state: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn peer_appeared(
+        emitter: &SignalEmitter<'_>,
+        address: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn peer_lost(emitter: &SignalEmitter<'_>, address: &str) -> zbus::Result<()>;
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> String {
+        self.snapshot().state.name().to_owned()
+    }
+
+    #[zbus(property)]
+    fn state_reason(&self) -> String {
+        reason(&self.snapshot().state).to_owned()
+    }
+
+    #[zbus(property)]
+    fn state_since(&self) -> u64 {
+        microseconds(self.snapshot().since)
+    }
+
+    #[zbus(property)]
+    fn instance(&self) -> String {
+        self.snapshot().instance
+    }
+
+    #[zbus(property)]
+    fn jool_version(&self) -> String {
+        self.of_jool(|instance| instance.version.to_string())
+    }
+
+    #[zbus(property)]
+    fn pool6(&self) -> String {
+        self.of_jool(|instance| instance.pool6.to_string())
+    }
+
+    #[zbus(property)]
+    fn record_format(&self) -> String {
+        self.of_jool(|instance| instance.format.length().to_string())
+    }
+
+    #[zbus(property)]
+    fn configuration_files(&self) -> Vec<String> {
+        let files = self.snapshot().configuration.files;
+        let names = files.iter().map(|file| file.display().to_string());
+        names.collect()
+    }
+
+    #[zbus(property)]
+    fn configuration_loaded(&self) -> u64 {
+        microseconds(self.snapshot().configuration.loaded)
+    }
+
+    #[zbus(property)]
+    fn configuration_problems(&self) -> Vec<String> {
+        let problems = self.snapshot().configuration.problems;
+        problems.lines().map(str::to_owned).collect()
+    }
+
+    #[zbus(property)]
+    fn local_address(&self) -> String {
+        self.snapshot().addresses.local.to_string()
+    }
+
+    #[zbus(property)]
+    fn group(&self) -> String {
+        let group = self.snapshot().addresses.group;
+        group
+            .as_ref()
+            .map(SocketAddr::to_string)
+            .unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn configured_peers(&self) -> Vec<String> {
+        let peers = self.snapshot().addresses.peers;
+        peers.iter().map(SocketAddr::to_string).collect()
+    }
+
+    #[zbus(property)]
+    fn receive_interface(&self) -> String {
+        self.snapshot().addresses.receive_interface
+    }
+
+    #[zbus(property)]
+    fn send_interface(&self) -> String {
+        self.snapshot().addresses.send_interface
+    }
+
+    #[zbus(property)]
+    fn last_error(&self) -> String {
+        self.snapshot().last_error
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn sessions(&self) -> u64 {
+        self.snapshot().sessions
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn peers(&self) -> Vec<PeerEntry> {
+        self.snapshot().peers.iter().map(PeerEntry::new).collect()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn counters(&self) -> BTreeMap<String, u64> {
+        counters::all(&self.snapshot().counters).collect()
+    }
+}
+
+/// Why the daemon waits; empty if it does not.
+pub(super) fn reason(state: &State) -> &str {
+    match state {
+        State::Waiting(reason) => reason,
+        State::Running(_) => "",
+    }
+}
+
+/// As systemd gives times: microseconds since 1970.
+fn microseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The wall clock's time at a moment that has passed.
+fn wall_clock(moment: Instant) -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_sub(moment.elapsed()).unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_microseconds_since_1970() {
+        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
+        assert_eq!(microseconds(time), 1_700_000_000_123_456);
+        assert_eq!(microseconds(UNIX_EPOCH - Duration::from_secs(1)), 0);
+        assert!(wall_clock(Instant::now()) <= SystemTime::now());
+    }
+}
