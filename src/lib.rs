@@ -2,9 +2,11 @@
 //!
 //! [`session`] knows what a session is and how records of it look; [`jool`] talks with this node's
 //! NAT64; [`replication`] decides what is sent and what is applied; [`net`] owns the UDP sockets;
-//! [`config`] reads the JSON file; [`service`] wires them into the running daemon; [`demo`] shows
-//! two of them.
+//! [`config`] reads the JSON file; [`service`] wires them into the running daemon; [`bus`] shows it
+//! on the system bus; [`demo`] shows two of them.
 
+pub mod bus;
+pub mod client;
 pub mod config;
 pub mod demo;
 pub mod jool;

@@ -380,7 +380,12 @@ fn without_a_jool_in_time_it_is_69_with_the_remedy() {
             return;
         }
         assert_eq!(said.status, 69, "{said:?}");
-        assert_eq!(said.stderr.lines().count(), lines, "{said:?}");
+        // When it finds that there is no bus, beside the others, is not certain.
+        let said_of_jool = said
+            .stderr
+            .lines()
+            .filter(|line| !line.contains("system bus"));
+        assert_eq!(said_of_jool.count(), lines, "{said:?}");
         let last = said.stderr.lines().last().unwrap();
         assert!(
             last.starts_with("ERROR ") && last.contains(remedy),
@@ -577,7 +582,8 @@ fn after_a_burst_a_daemon_is_small_and_falls_asleep() {
     let (active, standby, address) = pair(&folder, 2_000);
     wait_until("the burst", || statistics(address)[1] >= 40 * RECORDS);
     drop(active);
-    let kilobytes = status_of(&standby, "VmRSS:");
+    // Without the program's own pages, of which an unoptimised build has many.
+    let kilobytes = status_of(&standby, "RssAnon:");
     assert!(kilobytes < 10 << 10, "{kilobytes} KiB");
 
     // Once a second it looks for its Jool, and every other second the simulated one wakes up. Other

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use joold::bus;
 use joold::config::{self, Sources};
 use joold::jool::kernel::Kernel;
 use joold::jool::simulated::{Simulated, traffic};
@@ -13,6 +14,9 @@ use joold::service::systemd::{self, Inherited};
 use joold::service::{Failure, Node, Setup, journal, messages};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
+
+/// Where the configuration of a daemon that has a name is looked for.
+const CONFIGURATIONS: &str = "/etc/joold";
 
 /// What the stock daemon reads when it is given nothing.
 const STOCK_FILE: &str = "netsocket.json";
@@ -42,6 +46,12 @@ struct Arguments {
     #[arg(short, long, value_name = "NAME|ADDRESS")]
     interface: Option<String>,
 
+    /// Name of this daemon, as in joold@NAME; without NETSOCKET.json the configuration is
+    /// /etc/joold/NAME.json, if there is such a file, and NAME is the interface unless that file or
+    /// --interface names one
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
     /// In place of the kernel's Jool use one in memory, with this many new sessions per second
     #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     simulated_jool: Option<u32>,
@@ -61,9 +71,15 @@ fn main() -> ExitCode {
         mut network,
         instance,
         statistics_port,
-        interface,
+        mut interface,
+        name,
         simulated_jool,
     } = arguments;
+    if let (Some(name), None) = (&name, &network) {
+        let file = Path::new(CONFIGURATIONS).join(format!("{name}.json"));
+        network = file.exists().then_some(file);
+        interface = interface.or_else(|| Some(name.clone()));
+    }
     if network.is_none() && interface.is_none() {
         if !Path::new(STOCK_FILE).exists() {
             error!("no configuration: give a file, or --interface, or a {STOCK_FILE} here");
@@ -71,6 +87,7 @@ fn main() -> ExitCode {
         }
         network = Some(STOCK_FILE.into());
     }
+    let name = name.unwrap_or_else(|| default_name(interface.as_deref(), network.as_deref()));
     let sources = Sources {
         network,
         instance,
@@ -96,7 +113,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(setup, inherited.jool, simulated_jool)),
+        Ok(runtime) => runtime.block_on(run(setup, inherited.jool, &name, simulated_jool)),
         Err(error) => Err(Failure::System("starting", error)),
     };
     match result {
@@ -108,9 +125,18 @@ fn main() -> ExitCode {
     }
 }
 
+fn default_name(interface: Option<&str>, network: Option<&Path>) -> String {
+    match (interface, network.and_then(Path::file_stem)) {
+        (Some(interface), _) => interface.to_owned(),
+        (None, Some(stem)) => stem.to_string_lossy().into_owned(),
+        (None, None) => "default".to_owned(),
+    }
+}
+
 async fn run(
     setup: Setup,
     subscribed: Option<OwnedFd>,
+    name: &str,
     simulated_jool: Option<u32>,
 ) -> Result<(), Failure> {
     let settings = setup.config.jool.clone();
@@ -118,17 +144,17 @@ async fn run(
         let jool = Kernel::open(settings, subscribed)
             .map_err(|error| Failure::System("opening a netlink socket", error))?;
         systemd::keep(jool.subscribed(), systemd::JOOL);
-        return serve(setup, jool).await;
+        return serve(setup, jool, name).await;
     };
     info!("uses a simulated Jool, not the kernel's, with {rate} new sessions per second");
     let (jool, handle) = Simulated::new(settings, Version::NEWEST);
     tokio::select! {
-        result = serve(setup, jool) => result,
+        result = serve(setup, jool, name) => result,
         () = traffic(&handle, rate) => Ok(()),
     }
 }
 
-async fn serve<J: Jool>(setup: Setup, jool: J) -> Result<(), Failure> {
+async fn serve<J: Jool>(setup: Setup, jool: J, name: &str) -> Result<(), Failure> {
     let node = Node::open(setup, jool)?;
     info!(
         MESSAGE_ID = messages::STARTED.id,
@@ -160,5 +186,6 @@ async fn serve<J: Jool>(setup: Setup, jool: J) -> Result<(), Failure> {
     tokio::select! {
         result = node.run(stop) => result,
         () = reload => Ok(()),
+        () = bus::serve(control.clone(), name) => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 use zbus::{Connection, connection, fdo};
 
-use crate::service::Control;
+use crate::service::{Control, messages};
 use daemon::Daemon;
 use log_control::LogControl;
 
@@ -52,7 +52,10 @@ pub async fn serve(control: Control, name: &str) {
                     () = connection.closed() => {}
                     () = announcements::make(&connection, &daemon) => {}
                 }
-                warn!("the system bus is gone; sessions go on, and joold comes back to the bus");
+                warn!(
+                    MESSAGE_ID = messages::BUS_UNAVAILABLE.id,
+                    "the system bus is gone; sessions go on, and joold comes back to the bus"
+                );
                 told = Some(Absence::NoBus);
                 pause = FIRST_PAUSE;
             }
@@ -109,22 +112,27 @@ impl From<zbus::Error> for Absence {
 
 impl Absence {
     fn tell(&self, bus_name: &str) {
+        const ID: &str = messages::BUS_UNAVAILABLE.id;
         match self {
             Self::NoBus => info!(
+                MESSAGE_ID = ID,
                 "there is no system bus; sessions are synchronised without it, and joold joins it \
                  when it is there"
             ),
             Self::Taken => error!(
+                MESSAGE_ID = ID,
                 "{bus_name} is taken on the system bus: `busctl status {bus_name}` shows by whom; \
                  stop that one, or give this one another name with --name; joold goes on without \
                  the bus and tries again"
             ),
             Self::Forbidden => warn!(
+                MESSAGE_ID = ID,
                 "the system bus does not let this user own {bus_name}: run joold as the user \
                  joold, or as root, with mx.jool.Joold1.conf in /usr/share/dbus-1/system.d; joold \
                  goes on without the bus and tries again"
             ),
             Self::Other(reason) => warn!(
+                MESSAGE_ID = ID,
                 "joold is not on the system bus as {bus_name}: {reason}; it goes on without the \
                  bus and tries again"
             ),

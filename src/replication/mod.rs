@@ -22,6 +22,9 @@ pub const MAX_DATAGRAM: usize = 1452;
 /// Sessions that may wait, in one direction, before they have to be taken out: some 8 MiB.
 const MAX_WAITING: usize = 65_536;
 
+/// Records that may wait for another look at pool4.
+const MAX_DOUBTFUL: usize = 4096;
+
 /// The state machine between our own Jool and the other nodes.
 #[derive(Debug, Default)]
 pub struct Engine {
@@ -33,6 +36,8 @@ pub struct Engine {
     advertised: Batch,
     releasing: bool,
     incoming: Batch,
+    /// Records from other nodes whose mask is not in pool4 as it was when we last looked.
+    doubtful: Vec<Session>,
     peers: Peers,
     counters: Counters,
 }
@@ -107,6 +112,7 @@ impl Engine {
     pub fn handle_detached(&mut self) {
         self.jool = None;
         self.incoming.clear();
+        self.doubtful.clear();
         self.outgoing.clear();
         self.advertised.clear();
     }
@@ -161,13 +167,20 @@ impl Engine {
             return;
         };
         let Self {
-            incoming, counters, ..
+            incoming,
+            doubtful,
+            counters,
+            ..
         } = self;
         let (mut taken, mut rejected) = (0, 0);
         let trailing = parse_run(datagram, &jool.pool6, |record| match record {
             Ok(session) if !jool.pool4.masks(&session.id) => {
                 rejected += 1;
-                counters.received_rejects.count(Reject::Pool4);
+                if doubtful.len() < MAX_DOUBTFUL {
+                    doubtful.push(session);
+                } else {
+                    counters.received_rejects.count(Reject::Pool4);
+                }
             }
             Ok(session) => {
                 taken += 1;
@@ -185,6 +198,24 @@ impl Engine {
         counters.received_records += taken + rejected;
         counters.received_trailers += u64::from(!trailing.is_empty());
         self.peers.heard(now, from, taken, rejected);
+    }
+
+    /// Whether records wait for another look at pool4: it may have been changed just now.
+    pub fn has_doubts(&self) -> bool {
+        !self.doubtful.is_empty()
+    }
+
+    /// Pool4 has been looked at again, and [`Engine::handle_attached`] knows it: what waited for
+    /// that is taken, or refused.
+    pub fn settle_doubts(&mut self) {
+        let Some(jool) = &self.jool else { return };
+        for session in self.doubtful.drain(..) {
+            if jool.pool4.masks(&session.id) {
+                self.incoming.push(session.clamped(&jool.timeouts));
+            } else {
+                self.counters.received_rejects.count(Reject::Pool4);
+            }
+        }
     }
 
     /// Whether what waits has to be taken out before more is handed in.
@@ -467,14 +498,25 @@ mod tests {
         let mut pool4 = Pool4::default();
         pool4.add(Protocol::Udp, Ipv4Addr::new(203, 0, 113, 1), 32, (0, 65535));
         let mut engine = Engine::new(None);
-        engine.handle_attached(&Instance {
+        let other = Instance {
             pool4,
             ..instance("4.1.13")
-        });
+        };
+        engine.handle_attached(&other);
         let record = run(Format::Flat40, &[udp(1)]);
         engine.handle_datagram(Instant::now(), FROM, &record);
         assert!(!engine.poll_inject(&mut Vec::new()));
+        engine.settle_doubts();
+        assert!(!engine.poll_inject(&mut Vec::new()));
         assert_eq!(engine.counters().received_rejects.of(Reject::Pool4), 1);
+        // Had pool4 been changed meanwhile, nothing would have been lost.
+        engine.handle_datagram(Instant::now(), FROM, &record);
+        assert!(engine.has_doubts());
+        engine.handle_attached(&instance("4.1.13"));
+        engine.settle_doubts();
+        assert!(!engine.has_doubts());
+        assert_eq!(drain(|r| engine.poll_inject(r)).concat(), record);
+        engine.handle_attached(&other);
         engine.handle_local(&record);
         assert_eq!(drain(|d| engine.poll_transmit(d)), [record]);
     }

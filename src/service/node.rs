@@ -27,7 +27,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while there is traffic: a Jool whose session sync was switched off loses it, and logs
 /// each of our acknowledgements.
 const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
-/// How soon after a refusal.
+/// How soon after a refusal, or when pool4 may have changed.
 const REFUSAL_CHECK: Duration = Duration::from_millis(100);
 /// How long after the last record the module is still asked for more, every flush interval: longer
 /// than its own timer of 2 s, which finds what came later.
@@ -286,6 +286,9 @@ impl<J: Jool> Node<J> {
                 }
             }
         }
+        if self.engine.has_doubts() {
+            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
+        }
     }
 
     /// Sends and applies everything that is ready.
@@ -359,6 +362,7 @@ impl<J: Jool> Node<J> {
             Ok(instance) => self.attached_to(instance, now),
             Err(reason) => self.detached_from(reason, now)?,
         }
+        self.engine.settle_doubts();
         self.count();
         self.report_drops(now);
         self.publish();

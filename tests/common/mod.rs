@@ -5,6 +5,7 @@
     reason = "compiled into each of those tests, none of which uses all of it"
 )]
 
+pub(crate) mod bus;
 pub(crate) mod daemon;
 pub(crate) mod namespaces;
 
