@@ -15,7 +15,7 @@
 #                                     sync          a bridge: the sync network
 #
 # Each name is a network namespace. Node number i (A is 1, B is 2, …) has 10.64.0.i and fd64::i on the
-# sync network, and the same pool6 ($POOL6) and pool4 (198.51.100.0/24) as all others. It is that
+# sync network, and the same pool6 ($POOL6) and pool4 (198.51.100.0/28) as all others. It is that
 # large so that two nodes, of which one missed sessions of the other, hardly choose the same mask for two clients.
 # C's traffic, and the answers, go through one node at a time: the first, until move_traffic_to another.
 #   C  takes every address of 2001:db8:1::/64 besides its own: guest-lab … --from 2001:db8:1::1
@@ -155,7 +155,7 @@ instance() {
     [ $# = 1 ] || jool+=(-i "$2")
     "${jool[@]}" instance add --netfilter --pool6 "$POOL6"
     for protocol in tcp udp icmp; do
-        "${jool[@]}" pool4 add "--$protocol" 198.51.100.0/24 61001-65535
+        "${jool[@]}" pool4 add "--$protocol" 198.51.100.0/28 61001-65535
     done
     "${jool[@]}" global update ss-enabled true
 }
