@@ -13,7 +13,7 @@ use zbus::object_server::{Interface, SignalEmitter};
 use zbus::{Connection, OwnedVariant, Variant, fdo};
 
 use super::PATH;
-use super::daemon::{Daemon, reason};
+use super::daemon::Daemon;
 use crate::replication::Peer;
 use crate::service::{Counters, Snapshot};
 
@@ -44,9 +44,9 @@ pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
                 announce(&emitter, &properties, &current).await?;
                 properties = current;
             }
-            if snapshot.state != last.state {
-                let state = &snapshot.state;
-                Daemon::entered_state(&emitter, state.name(), reason(state)).await?;
+            let state = (snapshot.state_name(), snapshot.reason());
+            if state != (last.state_name(), last.reason()) {
+                Daemon::entered_state(&emitter, state.0, &state.1).await?;
             }
             let here = self::present(&snapshot, now);
             for appeared in here.difference(&present) {
@@ -68,12 +68,16 @@ pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
 
 /// The snapshot without what is not announced.
 fn steady(snapshot: &Snapshot) -> Snapshot {
-    Snapshot {
+    let mut steady = Snapshot {
         sessions: 0,
-        peers: Vec::new(),
         counters: Counters::default(),
         ..snapshot.clone()
-    }
+    };
+    let status = &mut steady.status;
+    status.peers.clear();
+    (status.sessions, status.position, status.announcing) = (0, 0, 0);
+    status.transfer = None;
+    steady
 }
 
 /// The properties that are announced.
@@ -109,13 +113,13 @@ async fn announce(
 /// The peers that were heard lately.
 fn present(snapshot: &Snapshot, now: Instant) -> BTreeSet<SocketAddr> {
     let heard = |peer: &&Peer| now.saturating_duration_since(peer.heard) < LOST;
-    let peers = snapshot.peers.iter().filter(heard);
+    let peers = snapshot.status.peers.iter().filter(heard);
     peers.map(|peer| peer.address).collect()
 }
 
 /// When the next of the present peers is lost if none is heard again.
 fn next_loss(snapshot: &Snapshot, present: &BTreeSet<SocketAddr>) -> Option<Instant> {
-    let peers = snapshot.peers.iter();
+    let peers = snapshot.status.peers.iter();
     let present = peers.filter(|peer| present.contains(&peer.address));
     present.map(|peer| peer.heard + LOST).min()
 }
@@ -132,17 +136,35 @@ mod tests {
     use super::*;
     use std::time::SystemTime;
 
+    use crate::replication::{self, Engine, Kind};
     use crate::service::{Addresses, Configuration, State};
 
     /// A node that heard these peers at these times.
     fn snapshot(peers: &[(u16, Instant)]) -> Snapshot {
-        let peer = |&(port, heard): &(u16, Instant)| Peer {
-            address: SocketAddr::from(([192, 0, 2, 1], port)),
-            datagrams: 1,
-            records: 1,
-            rejected: 0,
-            heard,
-        };
+        let now = Instant::now();
+        let mut status = Engine::new(now, replication::Settings::default()).status(now);
+        status.peers = peers
+            .iter()
+            .map(|&(port, heard)| Peer {
+                kind: Kind::Stock,
+                name: String::new(),
+                address: SocketAddr::from(([192, 0, 2, 1], port)),
+                present: true,
+                state: None,
+                jool: String::new(),
+                daemon: String::new(),
+                record_length: 0,
+                sessions: 0,
+                behind: 0,
+                lag: Duration::ZERO,
+                missing: 0,
+                drift: Vec::new(),
+                datagrams: 1,
+                records: 1,
+                rejected: 0,
+                heard,
+            })
+            .collect();
         Snapshot {
             state: State::Waiting(String::new()),
             since: SystemTime::UNIX_EPOCH,
@@ -160,7 +182,7 @@ mod tests {
                 loaded: SystemTime::UNIX_EPOCH,
                 problems: String::new(),
             },
-            peers: peers.iter().map(peer).collect(),
+            status,
             counters: Counters::default(),
             last_error: String::new(),
         }

@@ -131,12 +131,12 @@ impl Daemon {
 
     #[zbus(property)]
     fn state(&self) -> String {
-        self.snapshot().state.name().to_owned()
+        self.snapshot().state_name().to_owned()
     }
 
     #[zbus(property)]
     fn state_reason(&self) -> String {
-        reason(&self.snapshot().state).to_owned()
+        self.snapshot().reason()
     }
 
     #[zbus(property)]
@@ -224,20 +224,17 @@ impl Daemon {
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn peers(&self) -> Vec<PeerEntry> {
-        self.snapshot().peers.iter().map(PeerEntry::new).collect()
+        self.snapshot()
+            .status
+            .peers
+            .iter()
+            .map(PeerEntry::new)
+            .collect()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn counters(&self) -> BTreeMap<String, u64> {
         counters::all(&self.snapshot().counters).collect()
-    }
-}
-
-/// Why the daemon waits; empty if it does not.
-pub(super) fn reason(state: &State) -> &str {
-    match state {
-        State::Waiting(reason) => reason,
-        State::Running(_) => "",
     }
 }
 

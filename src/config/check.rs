@@ -45,6 +45,8 @@ impl Default for Config {
             },
             wait: Some(Duration::from_secs(60)),
             record_format: None,
+            node_name: None,
+            max_sessions: 4_000_000,
             statistics: None,
         }
     }
@@ -130,6 +132,10 @@ impl Check<'_> {
                 &keys::RECORD_FORMAT,
                 value::record_format,
             ),
+            node_name: reader.read(&keys::NODE_NAME, value::node_name).into_value(),
+            max_sessions: reader.value_or(default.max_sessions, &keys::MAX_SESSIONS, |value| {
+                value::integer(value, 1000..=100_000_000)
+            }),
             statistics: self.statistics(),
         }
     }

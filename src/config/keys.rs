@@ -105,6 +105,21 @@ pub(super) const RECORD_FORMAT: Key = Key {
     meaning: "The format of Jool's session records, by length; auto follows the module's version.",
     stock: false,
 };
+pub(super) const NODE_NAME: Key = Key {
+    name: "node name",
+    accepts: "a string of 1 to 64 bytes, printable",
+    default: "the host's name; with another instance than `default`, and that",
+    meaning: "What the other nodes call this one. No two nodes of a group may be given the same.",
+    stock: false,
+};
+pub(super) const MAX_SESSIONS: Key = Key {
+    name: "max sessions",
+    accepts: "an integer from 1000 to 100000000",
+    default: "4000000",
+    meaning: "Sessions that are remembered, at up to 100 bytes each; those announced longest ago \
+              go first.",
+    stock: false,
+};
 pub(super) const JOOL_WAIT: Key = Key {
     name: "jool wait",
     accepts: "an integer from 0 to 86400 (seconds), or \"forever\"",
@@ -135,6 +150,8 @@ pub const KEYS: &[Key] = &[
     FLUSH_INTERVAL,
     QUEUE_CAPACITY,
     RECORD_FORMAT,
+    NODE_NAME,
+    MAX_SESSIONS,
     JOOL_WAIT,
     STATISTICS_ADDRESS,
 ];

@@ -38,6 +38,10 @@ pub struct Config {
     pub wait: Option<Duration>,
     /// The format of the session records on the wire; `None`: that of our own Jool.
     pub record_format: Option<Format>,
+    /// What the other nodes call this one; `None`: after the host.
+    pub node_name: Option<String>,
+    /// Sessions that are remembered.
+    pub max_sessions: u32,
     /// Where statistics are given by UDP, if at all.
     pub statistics: Option<SocketAddr>,
 }
@@ -311,6 +315,8 @@ mod tests {
             },
             wait: None,
             record_format: Some(Format::Flat40),
+            node_name: Some("nat64-a".to_owned()),
+            max_sessions: 100_000,
             statistics: Some("[::1]:45678".parse().unwrap()),
         };
         assert_eq!(config, expected);

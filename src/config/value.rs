@@ -266,6 +266,20 @@ pub(super) fn instance(value: &Value) -> Result<String, String> {
     Err(format!("{} {reason}", quoted(text)))
 }
 
+pub(super) fn node_name(value: &Value) -> Result<String, String> {
+    let text = string(value)?;
+    let reason = if text.trim().is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > 64 {
+        format!("is {} bytes long", text.len())
+    } else if text.chars().any(char::is_control) {
+        "has a character that is not printable".to_owned()
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(format!("{} {reason}", quoted(text)))
+}
+
 pub(super) fn milliseconds(value: &Value, range: RangeInclusive<u32>) -> Result<Duration, String> {
     integer(value, range).map(|number| Duration::from_millis(number.into()))
 }

@@ -32,6 +32,10 @@ pub trait Jool {
     /// How many sessions the instance has.
     fn sessions(&mut self) -> Result<u64, Refusal>;
 
+    /// How many records the module dropped before they left it, since it was loaded; `None`: it does
+    /// not count them.
+    fn dropped(&mut self) -> Result<Option<u64>, Refusal>;
+
     /// Waits until [`Jool::receive`] may have something. Cancel safe.
     fn readable(&mut self) -> impl Future<Output = io::Result<()>>;
 

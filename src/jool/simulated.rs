@@ -414,6 +414,10 @@ impl Jool for Simulated {
         Ok(self.module.len() as u64)
     }
 
+    fn dropped(&mut self) -> Result<Option<u64>, Refusal> {
+        Ok(Some(self.module.lock().counters.dropped))
+    }
+
     async fn readable(&mut self) -> io::Result<()> {
         loop {
             {

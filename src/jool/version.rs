@@ -72,6 +72,16 @@ impl Version {
         revision: 15,
     };
 
+    /// The version as a number, a byte each, as Jool itself has it.
+    pub fn number(self) -> u32 {
+        u32::from_be_bytes([self.major, self.minor, self.revision, 0])
+    }
+
+    /// Whether the module counts the records that it drops because its queue is full.
+    pub fn counts_drops(self) -> bool {
+        self.revision >= 12
+    }
+
     /// Reads `4.1.13` or the module's own `4.1.13.0`, and refuses what is not spoken here.
     pub fn supported(text: &str) -> Result<Self, Unsupported> {
         let unreadable = || Unsupported::Unreadable(text.trim().chars().take(40).collect());

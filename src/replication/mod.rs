@@ -1,95 +1,239 @@
-//! What is sent to other nodes and what is applied from them. No sockets, no clock, no threads:
-//! input is handed in, output is taken out.
+//! The protocol between nodes: what is sent and what is applied. No sockets, no clock, no threads:
+//! input is handed in, output is taken out. docs/protocol.md describes it from outside.
 //!
-//! So far it does what the stock daemon does, with every record checked: what our own Jool emits is
-//! sent once, what arrives is applied. Neither is remembered.
+//! Every node numbers what it announces: its log. Every node keeps one table of sessions, in which
+//! each session has the place in a log that its latest record came from ([`ledger`]). So anything
+//! can be told again from the table: the records that a datagram took with it, or everything to a
+//! node that is new ([`recovery`]). Twice a second and more often each node says how far it is
+//! ([`hello`]), so each knows what it lacks and what the others lack.
 
-mod peers;
+mod answers;
+mod counters;
+mod event;
+pub mod frame;
+mod hello;
+mod ledger;
+mod logs;
+mod nodes;
+mod queue;
+mod ranges;
+mod recovery;
+mod status;
+mod stock;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::jool::{Instance, MAX_RUN};
-use crate::session::{Batch, Format, Pool4, Prefix, Reject, Rejects, Session, Timeouts, parse_run};
+use crate::session::{Format, Pool4, Prefix, Reject, Session, Slot, parse_run};
 
-pub use peers::Peer;
-use peers::Peers;
+use answers::Answers;
+use frame::{Content, Data, Frame, LogKey, Request, TRAILER, Unreadable};
+use ledger::{ADOPTED, Ledger, OWN, Outcome, Place, UNLOGGED};
+use logs::{Logs, Ring};
+use nodes::Nodes;
+use recovery::Scan;
+use stock::StockPeers;
 
-/// UDP payload that fits an Ethernet frame over IPv6, in bytes. A stock daemon reads no more than
-/// 2,048.
-pub const MAX_DATAGRAM: usize = 1452;
+pub use counters::Counters;
+pub use event::{Difference, Event};
+pub use frame::MAX_FRAME;
+pub use status::{Audit, Kind, Peer, State, Status, Transfer};
 
-/// Sessions that may wait, in one direction, before they have to be taken out: some 8 MiB.
-const MAX_WAITING: usize = 65_536;
-
+/// Slots that are gone through in one go, so that nothing else waits for long.
+const STRIDE: u32 = 16_384;
 /// Records that may wait for another look at pool4.
 const MAX_DOUBTFUL: usize = 4096;
+/// How often our own Jool's table is compared with ours for no reason.
+const AUDIT_INTERVAL: u64 = 300_000;
+/// The same with a Jool that drops records without counting them.
+const AUDIT_INTERVAL_BLIND: u64 = 30_000;
+/// Zero of the engine's clock is so far in the past that no timeout reaches it, in milliseconds.
+const EPOCH: u64 = 1 << 40;
+/// Events that wait to be taken out.
+const MAX_EVENTS: usize = 256;
+
+/// How a node takes part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Which node it is: not 0, the same over restarts, and no other node's.
+    pub node: u64,
+    /// Which run of the daemon: not 0, and higher than the last.
+    pub epoch: u64,
+    /// What people call the node.
+    pub name: String,
+    /// Format of the records on the wire; `None`: that of our own Jool.
+    pub format: Option<Format>,
+    /// A session with traffic is announced again after so long; earlier if its timeout is short.
+    pub refresh: Duration,
+    /// Sessions that are kept; beyond that those announced longest ago are given up.
+    pub most_sessions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node: 1,
+            epoch: 1,
+            name: String::new(),
+            format: None,
+            refresh: Duration::from_secs(10),
+            most_sessions: 4_000_000,
+        }
+    }
+}
+
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// To all nodes.
+    Everyone,
+    /// To the node behind this address. Others may see it, too.
+    One(SocketAddr),
+}
 
 /// The state machine between our own Jool and the other nodes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engine {
-    /// Format on the wire when it is not to be our own Jool's.
-    fixed_format: Option<Format>,
+    settings: Settings,
+    start: Instant,
+    own: LogKey,
+    ledger: Ledger,
+    ring: Ring,
+    logs: Logs,
+    nodes: Nodes,
+    stock: StockPeers,
+    /// Our own Jool as it was last seen.
     jool: Option<Attached>,
-    outgoing: Batch,
-    /// Sessions of an advertisement, and whether they are leaving.
-    advertised: Batch,
-    releasing: bool,
-    incoming: Batch,
-    /// Records from other nodes whose mask is not in pool4 as it was when we last looked.
-    doubtful: Vec<Session>,
-    peers: Peers,
+    attached: bool,
+    phase: Phase,
+    audit: AuditState,
+    walks: VecDeque<(Walk, u32)>,
+    scan: Option<Scan>,
+    answers: Answers,
+    requests: VecDeque<(SocketAddr, Request)>,
+    hello: hello::Timing,
+    /// Records that nobody has any more: whose, and how many.
+    lost: Vec<(u64, u64)>,
+    resync_wanted: bool,
+    /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
+    doubtful: Vec<u32>,
+    last_token: u32,
+    /// Another node said that it is this one.
+    namesake: Option<(SocketAddr, u64)>,
+    /// When a version that is not spoken was last told of.
+    foreign_version_told: bool,
+    events: VecDeque<Event>,
     counters: Counters,
 }
 
 /// What the engine has to know of our own Jool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Attached {
     format: Format,
+    version: u32,
     pool6: Prefix,
     pool4: Pool4,
-    timeouts: Timeouts,
+    digests: [u32; 3],
+    /// Whether it counts what it drops.
+    counts_drops: bool,
 }
 
-/// What the engine counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Records from our own Jool.
-    pub local_records: u64,
-    /// Records from our own Jool that were not understood.
-    pub local_rejects: Rejects,
-    /// Records from our own Jool that were replaced by a later one of the same session before they
-    /// left.
-    pub local_superseded: u64,
-    /// Records that could not leave, for other nodes or for our own Jool, because 52-byte records
-    /// need a pool6 of /96.
-    pub inexpressible: u64,
-    /// Records sent.
-    pub sent_records: u64,
-    /// Records from other nodes.
-    pub received_records: u64,
-    /// Records from other nodes that were not taken.
-    pub received_rejects: Rejects,
-    /// Datagrams from other nodes with bytes after the records that are meant for another version.
-    pub received_trailers: u64,
-    /// Records from other nodes that were replaced by a later one of the same session before they
-    /// were applied.
-    pub received_superseded: u64,
-    /// Records from other nodes whose lifetime was cut to our own timeouts.
-    pub clamped: u64,
-    /// Datagrams from other nodes that found no Jool attached.
-    pub no_jool: u64,
-    /// Records handed to our own Jool.
-    pub injected_records: u64,
+/// Where this node stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It has not met its Jool yet.
+    Fresh,
+    /// It looks for what the others know.
+    Joining {
+        since: u64,
+        /// The table of our own Jool has been read.
+        dumped: bool,
+        /// What the others know is here, or there is nobody.
+        transferred: bool,
+        /// What the others do not know is being put in our log.
+        ending: bool,
+    },
+    Joined,
+}
+
+/// Comparisons of our own Jool's table with ours.
+#[derive(Debug, Default)]
+struct AuditState {
+    /// One is to begin.
+    wanted: bool,
+    /// One is being made since then.
+    running: Option<u64>,
+    /// Our own Jool is known to have dropped something that none has looked for.
+    loss_known: bool,
+    /// When one is made without a reason.
+    due: u64,
+    found: u64,
+    announced_before: u64,
+    missing: u64,
+    last: Option<Audit>,
+    /// Who told us what the others know, and how many records that were.
+    last_donor: Option<(u64, u64)>,
+}
+
+/// Something that is done slot by slot, a stride at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    /// Our own Jool is told what it has not.
+    Reinject,
+    /// What came from our own Jool at the start, and nobody else knows, is announced.
+    AnnounceAdopted,
+    /// The same when there is nobody: it is in our log, and nothing is sent.
+    OwnAdopted,
+    /// Everything is announced.
+    AnnounceAll,
+    /// What is in this log is in none.
+    Disown(u16),
 }
 
 impl Engine {
-    /// An engine that sends records in this format, or in that of its own Jool.
-    pub fn new(fixed_format: Option<Format>) -> Self {
+    /// An engine whose clock begins now.
+    pub fn new(now: Instant, settings: Settings) -> Self {
+        let own = LogKey {
+            node: settings.node.max(1),
+            epoch: settings.epoch.max(1),
+        };
+        let refresh = u64::try_from(settings.refresh.as_millis()).unwrap_or(u64::MAX);
         Self {
-            fixed_format,
-            ..Self::default()
+            start: now,
+            own,
+            ledger: Ledger::new(settings.most_sessions, refresh),
+            ring: Ring::default(),
+            logs: Logs::default(),
+            nodes: Nodes::default(),
+            stock: StockPeers::default(),
+            jool: None,
+            attached: false,
+            phase: Phase::Fresh,
+            audit: AuditState::default(),
+            walks: VecDeque::new(),
+            scan: None,
+            answers: Answers::default(),
+            requests: VecDeque::new(),
+            hello: hello::Timing::new(EPOCH),
+            lost: Vec::new(),
+            resync_wanted: false,
+            doubtful: Vec::new(),
+            last_token: 0,
+            namesake: None,
+            foreign_version_told: false,
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            settings,
         }
+    }
+
+    /// The time on the engine's own clock, in milliseconds.
+    #[inline]
+    fn clock(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.start).as_millis();
+        EPOCH + u64::try_from(passed).unwrap_or(u64::MAX >> 1)
     }
 
     /// What has been counted so far.
@@ -97,38 +241,84 @@ impl Engine {
         &self.counters
     }
 
-    /// Our own Jool is there, with these settings.
-    pub fn handle_attached(&mut self, instance: &Instance) {
-        self.jool = Some(Attached {
-            format: instance.format,
-            pool6: instance.pool6,
-            pool4: instance.pool4.clone(),
-            timeouts: instance.timeouts,
-        });
+    /// What happened since the last call, for the log.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
-    /// Our own Jool is gone, and with it what was meant for it and what it said: when it is back,
-    /// that is of another time.
-    pub fn handle_detached(&mut self) {
-        self.jool = None;
-        self.incoming.clear();
+    fn tell(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+
+    fn token(&mut self) -> u32 {
+        self.last_token = self.last_token.wrapping_add(1).max(1);
+        self.last_token
+    }
+
+    /// Our own Jool is there, with these settings.
+    pub fn handle_attached(&mut self, now: Instant, instance: &Instance) {
+        let now = self.clock(now);
+        self.ledger.timeouts = instance.timeouts;
+        self.jool = Some(Attached {
+            format: instance.format,
+            version: instance.version.number(),
+            pool6: instance.pool6,
+            pool4: instance.pool4.clone(),
+            digests: hello::digests(instance),
+            counts_drops: instance.version.counts_drops(),
+        });
+        self.compare_settings();
+        if self.attached {
+            return;
+        }
+        self.attached = true;
+        self.audit.wanted = true;
+        if self.phase == Phase::Fresh {
+            self.phase = Phase::Joining {
+                since: now,
+                dumped: false,
+                transferred: false,
+                ending: false,
+            };
+        } else {
+            // It may be another one, and an empty one.
+            self.audit.loss_known = true;
+        }
+        self.hello.at_once(now);
+    }
+
+    /// Our own Jool is gone, and with it what was meant for it: it is told everything when it is
+    /// back. The table stays, and goes on.
+    pub fn handle_detached(&mut self, now: Instant) {
+        let now = self.clock(now);
+        self.attached = false;
+        self.audit.running = None;
         self.doubtful.clear();
-        self.outgoing.clear();
-        self.advertised.clear();
+        self.ledger.forget_injections();
+        self.hello.at_once(now);
+    }
+
+    /// Something that our own Jool said did not get here, or not all of it.
+    pub fn handle_loss(&mut self) {
+        self.audit.loss_known = true;
+        self.audit.wanted = true;
     }
 
     /// A run of records that our own Jool emitted.
-    pub fn handle_local(&mut self, run: &[u8]) {
+    pub fn handle_local(&mut self, now: Instant, run: &[u8]) {
+        let now = self.clock(now);
         let Some(jool) = &self.jool else { return };
         let Self {
-            outgoing, counters, ..
+            ledger, counters, ..
         } = self;
         parse_run(run, &jool.pool6, |record| {
             counters.local_records += 1;
             match record {
                 Ok(session) => {
-                    if !outgoing.push(session) {
-                        counters.local_superseded += 1;
+                    if !ledger.local(now, &session) {
+                        counters.coalesced += 1;
                     }
                 }
                 Err(reason) => counters.local_rejects.count(reason),
@@ -137,58 +327,173 @@ impl Engine {
     }
 
     /// Sends in this format from now on, or in that of our own Jool.
-    pub fn set_format(&mut self, fixed_format: Option<Format>) {
-        self.fixed_format = fixed_format;
+    pub fn set_format(&mut self, format: Option<Format>) {
+        self.settings.format = format;
     }
 
-    /// A session of our own Jool's table that is to be sent, whether or not it changed.
-    ///
-    /// It waits for the others of the table, because what leaves together leaves in order of expiry,
-    /// which is what costs the receivers' Jools least; see [`Engine::release_advertised`].
-    pub fn handle_advertised(&mut self, session: Session) {
-        self.advertised.push(session);
-        self.releasing |= self.advertised.len() >= MAX_WAITING;
+    /// Announces every session, whether or not it changed: for stock peers, which cannot ask.
+    /// Returns how many that will be.
+    pub fn advertise(&mut self) -> u64 {
+        self.walks.push_back((Walk::AnnounceAll, 0));
+        self.ledger.table.len() as u64
     }
 
-    /// The table is complete, or has waited for long enough.
-    pub fn release_advertised(&mut self) {
-        self.releasing = true;
+    /// Compares everything: our own Jool's table with ours, and ours with another node's.
+    pub fn resync(&mut self) {
+        self.audit.wanted = true;
+        self.resync_wanted = true;
     }
 
-    /// The nodes that datagrams came from, by address.
-    pub fn peers(&self) -> Vec<Peer> {
-        self.peers.list()
+    /// Whether our own Jool's table is to be read now, from the beginning, with
+    /// [`Engine::begin_audit`], [`Engine::handle_dumped`] for each session and
+    /// [`Engine::end_audit`].
+    pub fn wants_audit(&self) -> bool {
+        self.attached && self.audit.wanted && self.audit.running.is_none()
+    }
+
+    /// The reading of our own Jool's table begins.
+    pub fn begin_audit(&mut self, now: Instant) {
+        let now = self.clock(now);
+        self.audit.wanted = false;
+        self.audit.running = Some(now);
+        self.audit.found = 0;
+        self.audit.missing = 0;
+        self.audit.announced_before = self.ledger.announcements() as u64 + self.ring.last();
+        self.ledger.begin_audit();
+    }
+
+    /// A session of our own Jool's table.
+    pub fn handle_dumped(&mut self, now: Instant, session: &Session) {
+        let now = self.clock(now);
+        self.audit.found += 1;
+        let joining = !matches!(self.phase, Phase::Joined);
+        self.ledger.dumped(now, session, joining);
+    }
+
+    /// Our own Jool's table has been read, to its end or not.
+    pub fn end_audit(&mut self, complete: bool) {
+        if !complete {
+            self.audit.running = None;
+            self.audit.wanted = true;
+            return;
+        }
+        self.walks.push_back((Walk::Reinject, 0));
+        if let Phase::Joining { dumped, .. } = &mut self.phase {
+            *dumped = true;
+        }
+    }
+
+    fn finish_audit(&mut self, now: u64) {
+        let Some(began) = self.audit.running.take() else {
+            return;
+        };
+        let announced = self.ledger.announcements() as u64 + self.ring.last();
+        let audit = Audit {
+            at: self.instant(now),
+            took: Duration::from_millis(now - began),
+            sessions: self.audit.found,
+            announced: announced - self.audit.announced_before.min(announced),
+            injected: self.audit.missing,
+        };
+        self.counters.audits += 1;
+        let had_reason = std::mem::take(&mut self.audit.loss_known);
+        self.audit.last = Some(audit);
+        let counts_drops = self.jool.as_ref().is_some_and(|jool| jool.counts_drops);
+        self.audit.due = now
+            + if counts_drops {
+                AUDIT_INTERVAL
+            } else {
+                AUDIT_INTERVAL_BLIND
+            };
+        if had_reason {
+            self.tell(Event::Audited(audit));
+        }
+    }
+
+    fn instant(&self, now: u64) -> Instant {
+        self.start + Duration::from_millis(now.saturating_sub(EPOCH))
     }
 
     /// A datagram from another node.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let now = self.clock(now);
+        let (records, rest) = frame::split(datagram);
+        if rest.is_empty() {
+            self.handle_stock(now, from, datagram);
+            return;
+        }
+        let frame = match Frame::parse(rest) {
+            Ok(frame) => frame,
+            Err(unreadable) => {
+                self.handle_unreadable(unreadable, from);
+                return;
+            }
+        };
+        if frame.from == self.own {
+            return;
+        }
+        if frame.from.node == self.own.node {
+            self.handle_namesake(now, from, &frame);
+            return;
+        }
+        match frame.content {
+            Content::Data(data) => self.handle_data(now, frame.from, data, records),
+            Content::Hello(hello) => self.handle_hello(now, from, frame.from, hello),
+            Content::Request(request) => self.handle_request(from, frame.from, request),
+            Content::Replay(replay) => self.handle_replay(now, frame.from, &replay),
+        }
+    }
+
+    fn handle_unreadable(&mut self, unreadable: Unreadable, from: SocketAddr) {
+        match unreadable {
+            Unreadable::Version => {
+                self.counters.foreign_versions += 1;
+                if !std::mem::replace(&mut self.foreign_version_told, true) {
+                    self.tell(Event::ForeignVersion(from));
+                }
+            }
+            Unreadable::Malformed => self.counters.malformed_frames += 1,
+        }
+    }
+
+    /// A frame in our own name that is not ours.
+    fn handle_namesake(&mut self, now: u64, from: SocketAddr, frame: &Frame<'_>) {
+        // What a former run of this daemon sent may still be under way.
+        if !matches!(frame.content, Content::Hello(_)) || now < EPOCH + 1000 {
+            return;
+        }
+        let told = self.namesake.map(|(_, at)| at);
+        self.namesake = Some((from, now));
+        if told.is_none_or(|at| now >= at + 60_000) {
+            self.tell(Event::Namesake(from));
+        } else {
+            self.namesake = self.namesake.map(|(from, _)| (from, told.unwrap_or(now)));
+        }
+    }
+
+    /// Records that nobody vouches for.
+    fn handle_stock(&mut self, now: u64, from: SocketAddr, datagram: &[u8]) {
         let Some(jool) = &self.jool else {
             self.counters.no_jool += 1;
             return;
         };
         let Self {
-            incoming,
-            doubtful,
+            ledger,
             counters,
+            stock,
             ..
         } = self;
         let (mut taken, mut rejected) = (0, 0);
-        let trailing = parse_run(datagram, &jool.pool6, |record| match record {
-            Ok(session) if !jool.pool4.masks(&session.id) => {
-                rejected += 1;
-                if doubtful.len() < MAX_DOUBTFUL {
-                    doubtful.push(session);
-                } else {
-                    counters.received_rejects.count(Reject::Pool4);
-                }
-            }
+        parse_run(datagram, &jool.pool6, |record| match record {
             Ok(session) => {
                 taken += 1;
-                let clamped = session.clamped(&jool.timeouts);
-                counters.clamped += u64::from(clamped != session);
-                if !incoming.push(clamped) {
-                    counters.received_superseded += 1;
-                }
+                counters.stock_records += 1;
+                let place = Place {
+                    log: UNLOGGED,
+                    seq: counters.stock_records,
+                };
+                let session = clamp(&session, ledger, counters);
+                counters.count(ledger.received(now, &session, place, false));
             }
             Err(reason) => {
                 rejected += 1;
@@ -196,8 +501,60 @@ impl Engine {
             }
         });
         counters.received_records += taken + rejected;
-        counters.received_trailers += u64::from(!trailing.is_empty());
-        self.peers.heard(now, from, taken, rejected);
+        stock.heard(now, from, taken, rejected);
+    }
+
+    /// Records of another node's log.
+    fn handle_data(&mut self, now: u64, from: LogKey, data: Data, records: &[u8]) {
+        let Some(node) = self.nodes.find_mut(from.node) else {
+            // It will say who it is, and what of its log there is.
+            self.counters.unknown_nodes += 1;
+            return;
+        };
+        if node.key != from {
+            return;
+        }
+        node.datagrams += 1;
+        let Some(index) = self.logs.find(from) else {
+            return;
+        };
+        let Some(jool) = &self.jool else {
+            self.counters.no_jool += 1;
+            return;
+        };
+        let Self {
+            ledger, counters, ..
+        } = self;
+        let (mut count, mut rejected) = (0, 0);
+        parse_run(records, &jool.pool6, |record| {
+            let place = Place {
+                log: index,
+                seq: data.first + count,
+            };
+            count += 1;
+            match record {
+                Ok(session) => {
+                    let session = clamp(&session, ledger, counters);
+                    counters.count(ledger.received(now, &session, place, false));
+                }
+                Err(reason) => {
+                    rejected += 1;
+                    counters.received_rejects.count(reason);
+                }
+            }
+        });
+        counters.received_records += count;
+        node.records += count - rejected;
+        node.rejected += rejected;
+        if count != u64::from(data.count) {
+            // What of it is really there is asked for again.
+            counters.malformed_frames += 1;
+            return;
+        }
+        if let Some(log) = self.logs.get_mut(index) {
+            log.came(data.first, count);
+            recovery::schedule(log, now);
+        }
     }
 
     /// Whether records wait for another look at pool4: it may have been changed just now.
@@ -209,353 +566,194 @@ impl Engine {
     /// that is taken, or refused.
     pub fn settle_doubts(&mut self) {
         let Some(jool) = &self.jool else { return };
-        for session in self.doubtful.drain(..) {
-            if jool.pool4.masks(&session.id) {
-                self.incoming.push(session.clamped(&jool.timeouts));
+        for slot in self.doubtful.drain(..).map(Slot) {
+            let Some(entry) = self.ledger.table.get(slot) else {
+                continue;
+            };
+            if jool.pool4.masks(&entry.id) {
+                self.ledger.inject_again(slot);
             } else {
                 self.counters.received_rejects.count(Reject::Pool4);
             }
         }
     }
 
-    /// Whether what waits has to be taken out before more is handed in.
-    pub fn is_full(&self) -> bool {
-        self.incoming.len().max(self.outgoing.len()) >= MAX_WAITING
+    /// When [`Engine::handle_timeout`] wants to be called; `None`: at once.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.walks.is_empty() {
+            return None;
+        }
+        let mut next = self.hello.next;
+        for (_, log) in self.logs.iter() {
+            next = next.min(log.due.unwrap_or(u64::MAX));
+        }
+        if let Some(scan) = &self.scan {
+            next = next.min(scan.due);
+        }
+        Some(self.instant(next))
     }
 
-    /// Writes the next datagram for the other nodes; `false` when there is none.
-    pub fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> bool {
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clock(now);
+        self.step(now);
+        if now >= self.hello.next {
+            self.hello.at_once(now);
+            self.notice_absence(now);
+            // The whole table in some ten seconds.
+            self.ledger.sweep(now, self.ledger.table.slots() / 40 + 64);
+            if matches!(self.phase, Phase::Joined) && self.attached && now >= self.audit.due {
+                self.audit.due = now + AUDIT_INTERVAL_BLIND;
+                self.audit.wanted = true;
+            }
+        }
+        self.recover(now);
+        self.join(now);
+    }
+
+    /// Goes on with what is done slot by slot.
+    fn step(&mut self, now: u64) {
+        let Some((walk, from)) = self.walks.pop_front() else {
+            return;
+        };
+        let end = from.saturating_add(STRIDE).min(self.ledger.table.slots());
+        for slot in (from..end).map(Slot) {
+            match walk {
+                Walk::Reinject => self.audit.missing += u64::from(self.ledger.audit(now, slot)),
+                Walk::AnnounceAdopted => {
+                    self.ledger.announce(now, slot, Some(ADOPTED));
+                }
+                Walk::AnnounceAll => {
+                    self.ledger.announce(now, slot, None);
+                }
+                Walk::OwnAdopted => {
+                    let seq = self.ring.last() + 1;
+                    if self.ledger.rehome(slot, ADOPTED, Place { log: OWN, seq }) {
+                        self.ring.push(slot.0, now);
+                    }
+                }
+                Walk::Disown(log) => {
+                    self.ledger.rehome(
+                        slot,
+                        log,
+                        Place {
+                            log: UNLOGGED,
+                            seq: 0,
+                        },
+                    );
+                }
+            }
+        }
+        if end < self.ledger.table.slots() {
+            self.walks.push_front((walk, end));
+            return;
+        }
+        match walk {
+            Walk::Reinject => self.finish_audit(now),
+            Walk::AnnounceAdopted | Walk::OwnAdopted => self.finish_join(now),
+            Walk::AnnounceAll | Walk::Disown(_) => {}
+        }
+    }
+
+    /// Writes the next datagram for the other nodes; `None` when there is none.
+    pub fn poll_transmit(&mut self, now: Instant, datagram: &mut Vec<u8>) -> Option<Transmit> {
         datagram.clear();
+        let now = self.clock(now);
+        if self.hello.take(now) {
+            self.write_hello(datagram);
+            self.counters.sent_hellos += 1;
+            return Some(Transmit::Everyone);
+        }
+        if self.write_data(now, datagram) {
+            return Some(Transmit::Everyone);
+        }
+        if let Some((to, request)) = self.requests.pop_front() {
+            request.write(self.own, datagram);
+            self.counters.sent_requests += 1;
+            return Some(Transmit::One(to));
+        }
+        self.write_replay(now, datagram).map(Transmit::One)
+    }
+
+    /// A run of records and its trailer.
+    fn write_data(&mut self, now: u64, datagram: &mut Vec<u8>) -> bool {
         let Some(jool) = &self.jool else { return false };
-        let format = self.fixed_format.unwrap_or(jool.format);
-        let most = MAX_DATAGRAM / format.length();
-        for batch in [&mut self.outgoing, &mut self.advertised] {
-            self.counters.inexpressible += drop_inexpressible(batch, format, &jool.pool6);
+        let mut format = self.settings.format.unwrap_or(jool.format);
+        if !format.can_express(&jool.pool6) {
+            format = Format::Flat40;
         }
-        let mut sessions = self.outgoing.take(most);
-        if sessions.is_empty() && self.releasing {
-            sessions = self.advertised.take(most);
-            self.releasing = !sessions.is_empty();
+        let most = (MAX_FRAME - TRAILER) / format.length();
+        let first = self.ring.last() + 1;
+        let mut count = 0_u16;
+        while usize::from(count) < most {
+            let seq = self.ring.last() + 1;
+            let Some((slot, session)) = self.ledger.next_announcement(now, seq) else {
+                break;
+            };
+            self.ring.push(slot.0, now);
+            format.write(&session, &jool.pool6, datagram);
+            count += 1;
         }
-        self.counters.sent_records += sessions.len() as u64;
-        write(sessions, format, &jool.pool6, datagram)
+        if count == 0 {
+            return false;
+        }
+        self.counters.sent_records += u64::from(count);
+        Data { first, count }.write(self.own, datagram);
+        true
+    }
+
+    /// Whether sessions wait for our own Jool.
+    pub fn has_injections(&self) -> bool {
+        self.attached && self.ledger.injections() > 0
     }
 
     /// Writes the next run of records for our own Jool, at most [`MAX_RUN`] bytes; `false` when
     /// there is none.
-    pub fn poll_inject(&mut self, run: &mut Vec<u8>) -> bool {
+    pub fn poll_inject(&mut self, now: Instant, run: &mut Vec<u8>) -> bool {
         run.clear();
-        let Some(jool) = &self.jool else { return false };
-        self.counters.inexpressible +=
-            drop_inexpressible(&mut self.incoming, jool.format, &jool.pool6);
-        let sessions = self.incoming.take(MAX_RUN / jool.format.length());
-        self.counters.injected_records += sessions.len() as u64;
-        write(sessions, jool.format, &jool.pool6, run)
-    }
-}
-
-/// Empties the batch if the format cannot tell its sessions; says how many those were.
-fn drop_inexpressible(batch: &mut Batch, format: Format, pool6: &Prefix) -> u64 {
-    if format.can_express(pool6) {
-        return 0;
-    }
-    let dropped = batch.len() as u64;
-    batch.clear();
-    dropped
-}
-
-fn write(sessions: &[Session], format: Format, pool6: &Prefix, run: &mut Vec<u8>) -> bool {
-    for session in sessions {
-        format.write(session, pool6, run);
-    }
-    !sessions.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use crate::jool::Version;
-    use crate::session::tests::udp;
-    use crate::session::{Protocol, Reject, State, Timer};
-
-    const FROM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6400);
-
-    fn instance(version: &str) -> Instance {
-        let version = Version::supported(version).unwrap();
-        Instance {
-            name: "default".to_owned(),
-            version,
-            format: version.format(),
-            pool6: Prefix::WELL_KNOWN,
-            timeouts: Timeouts::default(),
-            repairs: Vec::new(),
-            pool4: Pool4::default(),
-            unrepaired: None,
-        }
-    }
-
-    fn engine(version: &str) -> Engine {
-        let mut engine = Engine::new(None);
-        engine.handle_attached(&instance(version));
-        engine
-    }
-
-    fn run(format: Format, sessions: &[Session]) -> Vec<u8> {
-        let mut run = Vec::new();
-        for session in sessions {
-            format.write(session, &Prefix::WELL_KNOWN, &mut run);
-        }
-        run
-    }
-
-    /// Everything that polling gives.
-    fn drain(mut poll: impl FnMut(&mut Vec<u8>) -> bool) -> Vec<Vec<u8>> {
-        let mut all = Vec::new();
-        let mut buffer = Vec::new();
-        while poll(&mut buffer) {
-            all.push(buffer.clone());
-        }
-        all
-    }
-
-    #[test]
-    fn records_of_any_version_reach_a_jool_of_any_version() {
-        let sessions = [udp(1), udp(2), udp(3)];
-        for from in ["4.1.9", "4.1.12", "4.1.13"] {
-            for to in ["4.1.9", "4.1.12", "4.1.13"] {
-                let (mut sender, mut receiver) = (engine(from), engine(to));
-                sender.handle_local(&run(instance(from).format, &sessions));
-                for datagram in drain(|datagram| sender.poll_transmit(datagram)) {
-                    receiver.handle_datagram(Instant::now(), FROM, &datagram);
+        let now = self.clock(now);
+        let Some(jool) = self.jool.as_ref().filter(|_| self.attached) else {
+            return false;
+        };
+        let format = jool.format;
+        let expressible = format.can_express(&jool.pool6);
+        while run.len() + format.length() <= MAX_RUN {
+            let Some((slot, session)) = self.ledger.next_injection(now) else {
+                break;
+            };
+            if !jool.pool4.masks(&session.id) {
+                if self.doubtful.len() < MAX_DOUBTFUL {
+                    self.doubtful.push(slot.0);
+                } else {
+                    self.counters.received_rejects.count(Reject::Pool4);
                 }
-                let injected = drain(|injected| receiver.poll_inject(injected));
-                assert_eq!(
-                    injected,
-                    [run(instance(to).format, &sessions)],
-                    "{from} to {to}"
-                );
+            } else if expressible {
+                format.write(&session, &jool.pool6, run);
+                self.counters.injected_records += 1;
+            } else {
+                self.counters.inexpressible += 1;
             }
         }
+        !run.is_empty()
     }
+}
 
-    #[test]
-    fn a_fixed_format_is_sent_whatever_our_own_jool_speaks() {
-        for format in Format::ALL {
-            let mut engine = Engine::new(Some(format));
-            engine.handle_attached(&instance("4.1.13"));
-            engine.handle_local(&run(Format::Flat40, &[udp(1)]));
-            assert_eq!(drain(|d| engine.poll_transmit(d)), [run(format, &[udp(1)])]);
+/// Cuts a lifetime to our own timeouts, and counts that.
+#[inline]
+fn clamp(session: &Session, ledger: &Ledger, counters: &mut Counters) -> Session {
+    let clamped = session.clamped(&ledger.timeouts);
+    counters.clamped += u64::from(clamped != *session);
+    clamped
+}
+
+impl Counters {
+    #[inline]
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Taken => {}
+            Outcome::Known => self.known_records += 1,
+            Outcome::Older => self.older_records += 1,
+            Outcome::Expired => self.expired_records += 1,
         }
-    }
-
-    #[test]
-    fn datagrams_fit_an_ethernet_frame_and_a_stock_daemon() {
-        for (version, most) in [("4.1.9", 10), ("4.1.12", 27), ("4.1.13", 36)] {
-            let mut engine = engine(version);
-            let sessions: Vec<_> = (0..100).map(udp).collect();
-            let format = instance(version).format;
-            engine.handle_local(&run(format, &sessions));
-            let datagrams = drain(|datagram| engine.poll_transmit(datagram));
-            assert!(
-                datagrams
-                    .iter()
-                    .all(|datagram| datagram.len() <= MAX_DATAGRAM)
-            );
-            assert_eq!(datagrams[0].len(), most * format.length(), "{version}");
-            assert_eq!(datagrams.concat().len(), 100 * format.length());
-        }
-    }
-
-    #[test]
-    fn many_datagrams_become_one_run_in_ascending_order_of_expiry() {
-        let mut engine = engine("4.1.13");
-        for port in 0..100_u16 {
-            let session = Session {
-                lifetime: u32::from(port) * 7919 % 1000,
-                ..udp(port)
-            };
-            engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &[session]));
-        }
-        let runs = drain(|injected| engine.poll_inject(injected));
-        assert_eq!(runs.len(), 1);
-        let mut lifetimes = Vec::new();
-        parse_run(&runs[0], &Prefix::WELL_KNOWN, |s| {
-            lifetimes.push(s.unwrap().lifetime);
-        });
-        assert_eq!(lifetimes.len(), 100);
-        assert!(lifetimes.is_sorted());
-        assert_eq!(engine.counters().injected_records, 100);
-    }
-
-    #[test]
-    fn no_run_is_longer_than_the_module_takes() {
-        for version in ["4.1.9", "4.1.13"] {
-            let mut engine = engine(version);
-            let sessions: Vec<_> = (0..5000).map(udp).collect();
-            engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &sessions));
-            let runs = drain(|injected| engine.poll_inject(injected));
-            assert!(runs.len() > 1);
-            assert!(runs.iter().all(|injected| injected.len() <= MAX_RUN));
-        }
-    }
-
-    #[test]
-    fn what_is_not_a_session_goes_nowhere_and_is_counted_by_reason() {
-        let mut engine = engine("4.1.13");
-        let mut bad = run(Format::Flat40, &[udp(1), udp(2)]);
-        bad[39] = 0xff;
-        bad.extend_from_slice(&[1, 2, 3]);
-        engine.handle_datagram(Instant::now(), FROM, &bad);
-        assert_eq!(
-            drain(|r| engine.poll_inject(r)),
-            [run(Format::Flat40, &[udp(2)])]
-        );
-        let rejects = engine.counters().received_rejects;
-        assert_eq!(
-            (rejects.of(Reject::Protocol), rejects.of(Reject::Malformed)),
-            (1, 1)
-        );
-        assert_eq!(rejects.total(), 2);
-        // The same from our own Jool.
-        engine.handle_local(&bad);
-        assert_eq!(
-            drain(|d| engine.poll_transmit(d)),
-            [run(Format::Flat40, &[udp(2)])]
-        );
-        assert_eq!(engine.counters().local_rejects.total(), 2);
-    }
-
-    #[test]
-    fn lifetimes_beyond_our_own_timeouts_are_cut() {
-        let mut engine = engine("4.1.13");
-        engine.handle_datagram(
-            Instant::now(),
-            FROM,
-            &run(
-                Format::Flat40,
-                &[Session {
-                    lifetime: u32::MAX,
-                    ..udp(1)
-                }],
-            ),
-        );
-        assert_eq!(
-            drain(|r| engine.poll_inject(r)),
-            [run(Format::Flat40, &[udp(1)])]
-        );
-        assert_eq!(engine.counters().clamped, 1);
-    }
-
-    #[test]
-    fn of_a_session_only_the_latest_record_leaves() {
-        let mut engine = engine("4.1.13");
-        let mut open = udp(1);
-        open.id.protocol = Protocol::Tcp;
-        open.lifetime = 7_200_000;
-        let closed = Session {
-            state: State::Trans,
-            timer: Timer::Transitory,
-            lifetime: 240_000,
-            ..open
-        };
-        let records = run(Format::Flat40, &[open, closed]);
-        engine.handle_local(&records);
-        engine.handle_datagram(Instant::now(), FROM, &records);
-        assert_eq!(
-            drain(|d| engine.poll_transmit(d)),
-            [run(Format::Flat40, &[closed])]
-        );
-        assert_eq!(
-            drain(|r| engine.poll_inject(r)),
-            [run(Format::Flat40, &[closed])]
-        );
-    }
-
-    #[test]
-    fn without_a_jool_nothing_is_kept() {
-        let mut engine = engine("4.1.13");
-        engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &[udp(1)]));
-        engine.handle_detached();
-        engine.handle_datagram(Instant::now(), FROM, &run(Format::Flat40, &[udp(2)]));
-        assert_eq!(engine.counters().no_jool, 1);
-        engine.handle_attached(&instance("4.1.9"));
-        assert!(!engine.poll_inject(&mut Vec::new()));
-    }
-
-    #[test]
-    fn what_a_jool_said_before_it_was_lost_is_not_sent_when_it_is_back() {
-        let mut engine = engine("4.1.13");
-        engine.handle_local(&run(Format::Flat40, &[udp(1)]));
-        engine.handle_detached();
-        engine.handle_attached(&instance("4.1.13"));
-        assert!(!engine.poll_transmit(&mut Vec::new()));
-    }
-
-    #[test]
-    fn a_mask_of_another_pool4_is_refused_from_others_only() {
-        let mut pool4 = Pool4::default();
-        pool4.add(Protocol::Udp, Ipv4Addr::new(203, 0, 113, 1), 32, (0, 65535));
-        let mut engine = Engine::new(None);
-        let other = Instance {
-            pool4,
-            ..instance("4.1.13")
-        };
-        engine.handle_attached(&other);
-        let record = run(Format::Flat40, &[udp(1)]);
-        engine.handle_datagram(Instant::now(), FROM, &record);
-        assert!(!engine.poll_inject(&mut Vec::new()));
-        engine.settle_doubts();
-        assert!(!engine.poll_inject(&mut Vec::new()));
-        assert_eq!(engine.counters().received_rejects.of(Reject::Pool4), 1);
-        // Had pool4 been changed meanwhile, nothing would have been lost.
-        engine.handle_datagram(Instant::now(), FROM, &record);
-        assert!(engine.has_doubts());
-        engine.handle_attached(&instance("4.1.13"));
-        engine.settle_doubts();
-        assert!(!engine.has_doubts());
-        assert_eq!(drain(|r| engine.poll_inject(r)).concat(), record);
-        engine.handle_attached(&other);
-        engine.handle_local(&record);
-        assert_eq!(drain(|d| engine.poll_transmit(d)), [record]);
-    }
-
-    #[test]
-    fn an_advertised_table_leaves_when_it_is_complete_and_in_order_of_expiry() {
-        let mut engine = engine("4.1.13");
-        for port in 0..50_u16 {
-            let lifetime = u32::from(port) * 7919 % 1000;
-            engine.handle_advertised(Session {
-                lifetime,
-                ..udp(port)
-            });
-        }
-        assert!(!engine.poll_transmit(&mut Vec::new()));
-        engine.release_advertised();
-        let datagrams = drain(|datagram| engine.poll_transmit(datagram)).concat();
-        let mut lifetimes = Vec::new();
-        parse_run(&datagrams, &Prefix::WELL_KNOWN, |s| {
-            lifetimes.push(s.unwrap().lifetime);
-        });
-        assert_eq!(lifetimes.len(), 50);
-        assert!(lifetimes.is_sorted());
-    }
-
-    #[test]
-    fn fifty_two_bytes_and_another_prefix_length_do_not_go_together() {
-        let mut engine = Engine::new(None);
-        let pool6 = Prefix::new("2001:db8:64::".parse().unwrap(), 64).unwrap();
-        engine.handle_attached(&Instance {
-            pool6,
-            ..instance("4.1.12")
-        });
-        let mut record = Vec::new();
-        Format::Tlv140.write(&udp(1), &pool6, &mut record);
-        engine.handle_datagram(Instant::now(), FROM, &record);
-        engine.handle_local(&record);
-        assert!(!engine.poll_inject(&mut Vec::new()));
-        assert!(!engine.poll_transmit(&mut Vec::new()));
-        assert_eq!(engine.counters().inexpressible, 2);
     }
 }

@@ -1,26 +1,15 @@
-//! What the daemon does when it is told to: read its configuration again, send its whole table.
+//! What the daemon does when it is told to: read its configuration again, announce its whole
+//! table.
 
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::oneshot;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::messages;
 use super::node::{Node, addresses, open_statistics};
 use crate::config;
 use crate::jool::Jool;
-use crate::session::{Identity, Protocol};
-
-/// Pages of a table, of some 26 sessions each, that are read before the others get their turn.
-const ADVERTISEMENT_PAGES: usize = 32;
-
-/// A table on its way to the other nodes.
-pub(super) struct Advertisement {
-    protocols: &'static [Protocol],
-    after: Option<Identity>,
-    sessions: u64,
-    outcome: oneshot::Sender<Result<u64, String>>,
-}
 
 impl<J: Jool> Node<J> {
     /// Reads the configuration again, all or nothing.
@@ -76,76 +65,28 @@ impl<J: Jool> Node<J> {
         if config.jool != self.config.jool {
             if config.jool.instance != self.config.jool.instance {
                 self.attached = false;
-                self.engine.handle_detached();
+                self.abandon_audit();
+                self.engine.handle_detached(Instant::now());
             }
             self.jool.configure(config.jool.clone());
             self.next_check = Instant::now();
+        }
+        let (old, new) = (&self.config, &config);
+        if (&old.node_name, old.max_sessions) != (&new.node_name, new.max_sessions) {
+            warn!("\"node name\" and \"max sessions\" take effect with the next restart");
         }
         self.config = config;
         Ok(())
     }
 
-    /// Begins to send the whole table of our own Jool to the other nodes.
-    ///
-    /// By a dump, not by the module's own advertisement, which goes through its queue and, before
-    /// 4.1.11, sends next to nothing.
+    /// Announces the whole table, for stock peers, which cannot ask for it.
     pub(super) fn advertise(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
-        let refusal = if !self.attached {
-            "there is no Jool whose sessions could be sent"
-        } else if self.advertisement.is_some() {
-            "the sessions are being sent already"
+        let result = if self.attached {
+            Ok(self.engine.advertise())
         } else {
-            self.advertisement = Some(Advertisement {
-                protocols: &Protocol::ALL,
-                after: None,
-                sessions: 0,
-                outcome,
-            });
-            return;
+            Err("there is no Jool whose sessions could be sent".to_owned())
         };
         // Whoever asked may be gone.
-        let _ = outcome.send(Err(refusal.to_owned()));
-    }
-
-    /// Reads the next pages of a table that is on its way.
-    pub(super) fn advertise_more(&mut self) {
-        let Some(mut advertisement) = self.advertisement.take() else {
-            return;
-        };
-        if !self.outbox.is_empty() {
-            self.advertisement = Some(advertisement);
-            return;
-        }
-        for _ in 0..ADVERTISEMENT_PAGES {
-            let Some((protocol, others)) = advertisement.protocols.split_first() else {
-                self.engine.release_advertised();
-                let _ = advertisement.outcome.send(Ok(advertisement.sessions));
-                return;
-            };
-            let engine = &mut self.engine;
-            let Advertisement {
-                after, sessions, ..
-            } = &mut advertisement;
-            let last = *after;
-            let more = self.jool.dump(*protocol, last.as_ref(), |record| {
-                if let Ok(session) = record {
-                    *after = Some(session.id);
-                    *sessions += 1;
-                    engine.handle_advertised(session);
-                }
-            });
-            match more {
-                Ok(true) if *after != last => {}
-                Ok(_) => {
-                    advertisement.protocols = others;
-                    advertisement.after = None;
-                }
-                Err(refusal) => {
-                    let _ = advertisement.outcome.send(Err(refusal.to_string()));
-                    return;
-                }
-            }
-        }
-        self.advertisement = Some(advertisement);
+        let _ = outcome.send(result);
     }
 }

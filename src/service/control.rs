@@ -9,8 +9,10 @@ use super::Snapshot;
 pub(super) enum Command {
     /// Read the configuration again.
     Reload,
-    /// Send the whole table of our own Jool to the other nodes.
+    /// Announce the whole table to the other nodes.
     Advertise,
+    /// Compare everything with our own Jool and with another node.
+    Resync,
 }
 
 /// A command and where its outcome goes: a number, or a sentence about what was wrong.
@@ -43,14 +45,24 @@ impl Control {
         self.ask(Command::Reload).await.map(drop)
     }
 
-    /// Sends the whole table of our own Jool to the other nodes, and returns how many sessions that
-    /// were, once all are on their way.
+    /// Announces the whole table to the other nodes, for stock ones, which cannot ask for it.
+    /// Returns how many sessions that are.
     ///
     /// # Errors
     ///
     /// Why that is not possible now.
     pub async fn advertise(&self) -> Result<u64, String> {
         self.ask(Command::Advertise).await
+    }
+
+    /// Begins to compare everything: our own Jool's table with what is known here, and that with
+    /// what another node knows.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible now.
+    pub async fn resync(&self) -> Result<(), String> {
+        self.ask(Command::Resync).await.map(drop)
     }
 
     async fn ask(&self, command: Command) -> Result<u64, String> {

@@ -14,6 +14,8 @@ pub struct Counters {
     pub jool_bytes: u64,
     /// Times that packets from our own Jool were lost because the daemon was too slow to read them.
     pub jool_overflows: u64,
+    /// Records that our own Jool dropped because its queue was full.
+    pub jool_dropped: u64,
     /// Messages from our own Jool that were not understood.
     pub jool_malformed: u64,
     /// Times that reading from our own Jool failed.
@@ -37,13 +39,14 @@ pub struct Counters {
 impl Counters {
     /// Whatever did not get where it was to go, by what it was; but for received records that were
     /// refused, which are counted by reason.
-    fn drops(&self) -> [(&'static str, u64); 17] {
+    fn drops(&self) -> [(&'static str, u64); 18] {
         let Self {
             engine, network, ..
         } = self;
         let local = engine.local_rejects.total();
         [
             ("overflows of the socket from Jool", self.jool_overflows),
+            ("records dropped by Jool's own queue", self.jool_dropped),
             ("messages from Jool not understood", self.jool_malformed),
             ("failures to read from Jool", self.jool_failures),
             ("refusals by Jool to take records", self.add_refusals),
@@ -58,8 +61,8 @@ impl Counters {
             ),
             ("datagrams received without a Jool", engine.no_jool),
             (
-                "datagrams with unknown bytes after the records",
-                engine.received_trailers,
+                "frames cut off or of another version",
+                engine.malformed_frames + engine.foreign_versions,
             ),
             ("datagrams longer than 64 KiB", network.too_long),
             ("datagrams from strangers", network.strangers),

@@ -155,21 +155,29 @@ pub fn target() -> &'static str {
 
 /// The daemon in one line, for `systemctl status`.
 pub(super) fn status(snapshot: &Snapshot) -> String {
-    match &snapshot.state {
-        State::Waiting(reason) => format!("waiting for Jool: {reason}"),
-        State::Running(instance) => format!(
-            "running with Jool {}, instance \"{}\": {} sessions, {} {} heard",
-            instance.version,
-            instance.name,
-            snapshot.sessions,
-            snapshot.peers.len(),
-            if snapshot.peers.len() == 1 {
-                "peer"
-            } else {
-                "peers"
-            },
-        ),
+    let State::Running(instance) = &snapshot.state else {
+        return format!("waiting for Jool: {}", snapshot.reason());
+    };
+    let status = &snapshot.status;
+    let there = status.peers.iter().filter(|peer| peer.present).count();
+    let failover = match &status.failover {
+        Ok(name) => format!("{name} can take over"),
+        Err(reason) => format!("no failover: {reason}"),
+    };
+    let mut text = format!(
+        "{}, {} sessions in Jool {}, {there} {}, {failover}",
+        status.state,
+        snapshot.sessions,
+        instance.version,
+        if there == 1 { "peer" } else { "peers" },
+    );
+    if let Some(transfer) = &status.transfer {
+        text += &format!(", {} % from {}", transfer.percent, transfer.donor);
     }
+    if !status.reasons.is_empty() {
+        text += &format!("; {}", snapshot.reason());
+    }
+    text
 }
 
 /// An instance in words.

@@ -72,6 +72,61 @@ pub const BUS_UNAVAILABLE: Message = Message {
     id: "48e9d08997f8407e8e4f28dfc57eac7a",
     name: "bus unavailable",
 };
+/// This node has what the others have.
+pub const SYNCED: Message = Message {
+    id: "4864e77354c44e98b7222408aff87208",
+    name: "synced",
+};
+/// No other node is heard.
+pub const ALONE: Message = Message {
+    id: "b700e278d067473ca1e836d2bf7fa37b",
+    name: "alone",
+};
+/// Something is known to be missing.
+pub const DEGRADED: Message = Message {
+    id: "3d479a14233c454098526ae06c4179d6",
+    name: "degraded",
+};
+/// Another node is there.
+pub const PEER_FOUND: Message = Message {
+    id: "caf4d10c51a547bfadb4111b0fb85158",
+    name: "peer found",
+};
+/// Another node is not heard any more.
+pub const PEER_LOST: Message = Message {
+    id: "adf07f6a0f6c42178423d7fea6625d1a",
+    name: "peer lost",
+};
+/// This node knows what the others know.
+pub const JOINED: Message = Message {
+    id: "3d0d8c740f7248ee8a0f21eab5639bb5",
+    name: "joined",
+};
+/// A large part of a log came from another node.
+pub const CAUGHT_UP: Message = Message {
+    id: "3418e2157ebb40939eef76a8971f2647",
+    name: "caught up",
+};
+/// Records are lost: nobody has them.
+pub const RECORDS_LOST: Message = Message {
+    id: "2f36bb607cbb4ab486761ce2f90fa8ec",
+    name: "records lost",
+};
+/// Our own Jool's table was compared with ours.
+pub const AUDITED: Message = Message {
+    id: "24c8381f24764b988af58a1dffde7a46",
+    name: "audited",
+};
+/// A setting is another on another node.
+pub const DRIFT: Message = Message {
+    id: "105e191d629649ab926b0f91fae94880",
+    name: "drift",
+};
+/// Another node says that it is this one.
+pub const NAMESAKE: Message = Message {
+    id: "a0f50c1736474e949a29fdcd59bd540d",
+    name: "namesake",
+};
 
 /// Every message.
 pub const MESSAGES: &[Message] = &[
@@ -87,6 +142,17 @@ pub const MESSAGES: &[Message] = &[
     INTERFACE_RETURNED,
     STOPPED,
     BUS_UNAVAILABLE,
+    SYNCED,
+    ALONE,
+    DEGRADED,
+    PEER_FOUND,
+    PEER_LOST,
+    JOINED,
+    CAUGHT_UP,
+    RECORDS_LOST,
+    AUDITED,
+    DRIFT,
+    NAMESAKE,
 ];
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! The running daemon: one loop around this node's Jool, the network and the engine between them;
 //! and what it shows of itself to systemd, to the log and to whoever asks.
 
+mod audit;
 mod commands;
 mod control;
 mod counters;
+mod events;
 mod failure;
+mod identity;
 pub mod journal;
 pub mod messages;
 mod node;

@@ -10,20 +10,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
-use super::commands::Advertisement;
+use super::audit::Reading;
 use super::control::{Command, Control, Request};
 use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
-use super::{Counters, Failure, journal, messages};
+use super::{Counters, Failure, identity, journal, messages};
 use crate::config::{Config, Sources};
 use crate::jool::{Instance, Jool, Received, Refusal, Unavailable};
 use crate::net::{self, Destination, InterfaceEvent, Network, OpenError, Outbox};
-use crate::replication::Engine;
+use crate::replication::{self, Engine, Transmit};
 
 /// How often the instance is looked for, and its settings are looked at. Nothing tells when they
 /// change.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while there is traffic: a Jool whose session sync was switched off loses it, and logs
 /// each of our acknowledgements.
 const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -39,6 +39,11 @@ const JOOL_BUDGET: usize = 2048;
 const NETWORK_BUDGET: usize = 3 << 20;
 /// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
 const START_EXTENSION: Duration = Duration::from_secs(10);
+/// Datagrams that wait to be sent, and runs for our own Jool, before others get their turn.
+const OUTBOX_BUDGET: usize = 512;
+const INJECT_BUDGET: usize = 8;
+/// A change of state that did not last so long is not shown.
+const STATE_INTERVAL: Duration = Duration::from_millis(100);
 /// How often dropped records are reported, if there are any.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -73,7 +78,17 @@ pub struct Node<J> {
     pub(super) busy_until: Instant,
     pub(super) next_acknowledgement: Instant,
     pub(super) next_check: Instant,
-    pub(super) advertisement: Option<Advertisement>,
+    /// Our own Jool's table is being read.
+    pub(super) reading: Option<Reading>,
+    pub(super) audit_not_before: Instant,
+    /// Something is left to be done that waits for nothing.
+    pub(super) unfinished: bool,
+    /// Records that our own Jool had dropped by the last check.
+    pub(super) jool_dropped: Option<u64>,
+    /// The state that was last written to the log, and the one that was seen since when.
+    pub(super) told_state: replication::State,
+    pub(super) seen_state: (replication::State, Instant),
+    pub(super) state_shown: Instant,
     pub(super) counters: Counters,
     pub(super) reported: Counters,
     pub(super) last_refusal: Option<String>,
@@ -96,6 +111,7 @@ impl<J: Jool> Node<J> {
         let statistics = open_statistics(config.statistics)?;
         let now = Instant::now();
         let (commands, requests) = mpsc::channel(16);
+        let engine = Engine::new(now, identity::settings(&config));
         let snapshot = watch::Sender::new(Snapshot {
             state: State::Waiting("starting".to_owned()),
             since: SystemTime::now(),
@@ -107,7 +123,7 @@ impl<J: Jool> Node<J> {
                 loaded: SystemTime::now(),
                 problems: String::new(),
             },
-            peers: Vec::new(),
+            status: engine.status(now),
             counters: Counters::default(),
             last_error: String::new(),
         });
@@ -115,7 +131,7 @@ impl<J: Jool> Node<J> {
             jool,
             network,
             statistics,
-            engine: Engine::new(config.record_format),
+            engine,
             outbox: Outbox::new(),
             buffer: Vec::with_capacity(crate::jool::MAX_RUN),
             give_up: config.wait.map(|wait| now + wait),
@@ -126,7 +142,13 @@ impl<J: Jool> Node<J> {
             busy_until: now,
             next_acknowledgement: now,
             next_check: now,
-            advertisement: None,
+            reading: None,
+            audit_not_before: now,
+            unfinished: false,
+            jool_dropped: None,
+            told_state: replication::State::Waiting,
+            seen_state: (replication::State::Waiting, now),
+            state_shown: now,
             counters: Counters::default(),
             reported: Counters::default(),
             last_refusal: None,
@@ -156,8 +178,10 @@ impl<J: Jool> Node<J> {
         tokio::pin!(stop);
         loop {
             self.check_if_due()?;
-            self.advertise_more();
+            self.audit_more();
             self.pass();
+            self.tell_events();
+            self.publish_state();
             match self.wait(&mut stop).await? {
                 Turn::Stop => break,
                 Turn::Jool => self.read_jool(),
@@ -171,6 +195,10 @@ impl<J: Jool> Node<J> {
                     let _ = outcome.send(self.reload().map(|()| 0));
                 }
                 Turn::Request((Command::Advertise, outcome)) => self.advertise(outcome),
+                Turn::Request((Command::Resync, outcome)) => {
+                    self.engine.resync();
+                    let _ = outcome.send(Ok(0));
+                }
                 Turn::Continue => {}
             }
             // Waiting for a socket that is ready takes none of tokio's budget: without this a flood
@@ -211,6 +239,9 @@ impl<J: Jool> Node<J> {
         // What Jool emits stays in its queue while the network takes nothing.
         let sending = !outbox.is_empty();
         let busy = self.attached && self.next_acknowledgement <= self.busy_until;
+        let engine_timer = self.engine.poll_timeout();
+        let at_once = self.unfinished || engine_timer.is_none() || self.reading.is_some();
+        let engine_timer = engine_timer.unwrap_or(self.next_check);
         let turn = tokio::select! {
             () = stop => Turn::Stop,
             ready = jool.readable(), if self.attached && !sending => {
@@ -233,7 +264,8 @@ impl<J: Jool> Node<J> {
             }
             () = statistics::asked(statistics.as_ref()) => Turn::Statistics,
             Some(request) = requests.recv() => Turn::Request(request),
-            () = std::future::ready(()), if self.advertisement.is_some() && !sending => Turn::Continue,
+            () = sleep_until(engine_timer.into()) => Turn::Continue,
+            () = std::future::ready(()), if at_once && !sending => Turn::Continue,
         };
         Ok(turn)
     }
@@ -241,11 +273,8 @@ impl<J: Jool> Node<J> {
     fn read_jool(&mut self) {
         let now = Instant::now();
         for _ in 0..JOOL_BUDGET {
-            if self.engine.is_full() {
-                break;
-            }
             let engine = &mut self.engine;
-            match self.jool.receive(|run| engine.handle_local(run)) {
+            match self.jool.receive(|run| engine.handle_local(now, run)) {
                 Received::Nothing => break,
                 Received::Records(bytes) => {
                     self.counters.jool_packets += 1;
@@ -254,7 +283,10 @@ impl<J: Jool> Node<J> {
                     self.next_acknowledgement = now + self.config.jool.flush_interval;
                 }
                 Received::Other => {}
-                Received::Overflow => self.counters.jool_overflows += 1,
+                Received::Overflow => {
+                    self.counters.jool_overflows += 1;
+                    engine.handle_loss();
+                }
                 Received::Malformed => self.counters.jool_malformed += 1,
                 Received::ModuleChanged => self.next_check = now,
                 Received::Failed(kind) => {
@@ -277,7 +309,6 @@ impl<J: Jool> Node<J> {
                 engine.handle_datagram(now, datagram.from, datagram.bytes);
             }) {
                 Ok(0) => break,
-                Ok(_) if self.engine.is_full() => break,
                 // Whatever was dropped before it got here.
                 Ok(_) => bytes += 64,
                 Err(error) => {
@@ -291,17 +322,37 @@ impl<J: Jool> Node<J> {
         }
     }
 
-    /// Sends and applies everything that is ready.
+    /// Sends and applies what is ready, within the budgets.
     fn pass(&mut self) {
-        while self.engine.poll_transmit(&mut self.buffer) {
-            self.outbox.push(Destination::Everyone, &self.buffer);
+        let now = Instant::now();
+        if self.engine.poll_timeout().is_none_or(|due| due <= now) {
+            self.engine.handle_timeout(now);
+        }
+        self.unfinished = true;
+        while self.outbox.len() < OUTBOX_BUDGET {
+            let Some(to) = self.engine.poll_transmit(now, &mut self.buffer) else {
+                self.unfinished = false;
+                break;
+            };
+            let to = match to {
+                // A socket that is bound to the group hears nothing else.
+                Transmit::One(address) if self.config.network.peers.contains(&address) => {
+                    Destination::One(address)
+                }
+                _ => Destination::Everyone,
+            };
+            self.outbox.push(to, &self.buffer);
         }
         if !self.outbox.is_empty() {
             self.network.send(&mut self.outbox);
         }
-        while self.engine.poll_inject(&mut self.buffer) {
+        for _ in 0..INJECT_BUDGET {
+            if !self.engine.poll_inject(now, &mut self.buffer) {
+                break;
+            }
             self.add();
         }
+        self.unfinished |= self.engine.has_injections();
     }
 
     /// Gives our own Jool the run of records in the buffer.
@@ -363,10 +414,28 @@ impl<J: Jool> Node<J> {
             Err(reason) => self.detached_from(reason, now)?,
         }
         self.engine.settle_doubts();
+        self.notice_drops();
         self.count();
         self.report_drops(now);
         self.publish();
         Ok(())
+    }
+
+    /// Our own Jool counts what it dropped before it got here.
+    fn notice_drops(&mut self) {
+        if !self.attached {
+            return;
+        }
+        let Ok(dropped) = self.jool.dropped() else {
+            return;
+        };
+        if let (Some(before), Some(now)) = (self.jool_dropped, dropped)
+            && now > before
+        {
+            self.counters.jool_dropped += now - before;
+            self.engine.handle_loss();
+        }
+        self.jool_dropped = dropped;
     }
 
     /// Shows the daemon as it is now to whoever looks, and to systemd.
@@ -376,22 +445,34 @@ impl<J: Jool> Node<J> {
         } else {
             0
         };
-        let peers = self.engine.peers();
+        let status = self.engine.status(Instant::now());
         let counters = self.counters;
         self.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.clone();
             snapshot.sessions = sessions;
-            snapshot.peers = peers;
+            snapshot.status = status;
             snapshot.counters = counters;
             *snapshot != before
         });
         let status = journal::status(&self.snapshot.borrow());
         self.systemd.status(status);
         self.systemd.alive();
+        self.tell_state(Instant::now());
         if self.attached {
             self.systemd.ready();
         } else {
             self.systemd.extend_start(START_EXTENSION);
+        }
+    }
+
+    /// Shows another state soon, not only with the next check.
+    fn publish_state(&mut self) {
+        let now = Instant::now();
+        let shown = self.snapshot.borrow().status.state;
+        if self.engine.state() != shown && now >= self.state_shown + STATE_INTERVAL {
+            self.state_shown = now;
+            self.count();
+            self.publish();
         }
     }
 
@@ -417,19 +498,19 @@ impl<J: Jool> Node<J> {
             }
         } else if !repairs.is_empty() {
             self.counters.repairs += 1;
+            self.engine.handle_loss();
             warn!(
                 MESSAGE_ID = messages::REPAIRED.id,
                 "somebody changed settings of the Jool instance that session synchronisation \
-                 needs; set again: {}. Sessions translated meanwhile may be missing on the other \
-                 nodes until their next packet. If this goes on, is another joold or a script at \
-                 work?",
+                 needs; set again: {}. What was translated meanwhile is looked for now. If this \
+                 goes on, is another joold or a script at work?",
                 journal::list(&repairs)
             );
         }
         let state = State::Running(instance);
         if self.snapshot.borrow().state != state {
             if let State::Running(instance) = &state {
-                self.engine.handle_attached(instance);
+                self.engine.handle_attached(now, instance);
             }
             self.enter(state);
         }
@@ -439,10 +520,12 @@ impl<J: Jool> Node<J> {
         let lost = self.attached;
         if lost {
             self.attached = false;
-            self.engine.handle_detached();
+            self.abandon_audit();
+            self.jool_dropped = None;
+            self.engine.handle_detached(now);
             error!(
                 MESSAGE_ID = messages::LOST.id,
-                "Jool is lost, no sessions are synchronised until it is back: {reason}"
+                "Jool is lost, nothing is translated here until it is back; it is given every session then: {reason}"
             );
         } else if !reason.may_pass() && !self.was_attached {
             return Err(Failure::Jool(reason, None));

@@ -6,25 +6,15 @@ use std::time::SystemTime;
 
 use super::Counters;
 use crate::jool::Instance;
-use crate::replication::Peer;
+use crate::replication::{self, Status};
 
 /// What the daemon is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// There is no Jool instance to work with, for this reason. Nothing is synchronised.
     Waiting(String),
-    /// Sessions go both ways.
+    /// There is one, and sessions go both ways.
     Running(Instance),
-}
-
-impl State {
-    /// A word for programs: `waiting` or `running`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Waiting(_) => "waiting",
-            Self::Running(_) => "running",
-        }
-    }
 }
 
 /// Everything that is shown. Taken once a second, and when the state changes.
@@ -42,12 +32,30 @@ pub struct Snapshot {
     pub addresses: Addresses,
     /// Where its settings come from.
     pub configuration: Configuration,
-    /// The nodes that datagrams came from, by address.
-    pub peers: Vec<Peer>,
+    /// How this node and the others stand.
+    pub status: Status,
     /// What it counted.
     pub counters: Counters,
     /// The latest thing that went wrong with Jool or the network, in words; empty: nothing yet.
     pub last_error: String,
+}
+
+impl Snapshot {
+    /// A word for programs: one of [`replication::State`]'s names.
+    pub fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Waiting(_) => replication::State::Waiting.name(),
+            State::Running(_) => self.status.state.name(),
+        }
+    }
+
+    /// Why it is so; empty if there is nothing to tell.
+    pub fn reason(&self) -> String {
+        match &self.state {
+            State::Waiting(reason) => reason.clone(),
+            State::Running(_) => self.status.reasons.join("; "),
+        }
+    }
 }
 
 /// Where the daemon listens and sends to.

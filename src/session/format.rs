@@ -71,6 +71,29 @@ impl Format {
     }
 }
 
+/// Length of a session in frames that only this daemon reads, in bytes.
+pub const BODY: usize = Format::Flat40.length() - HEADER;
+
+impl Session {
+    /// The session as the 40-byte record has it, without the header, which is in host order.
+    #[inline]
+    pub fn to_body(&self) -> [u8; BODY] {
+        let mut body = [0; BODY];
+        if let Some(bytes) = flat40::write(self).get(HEADER..) {
+            body.copy_from_slice(bytes);
+        }
+        body
+    }
+
+    /// Reads what [`Session::to_body`] wrote, with every check of a record.
+    #[inline]
+    pub fn from_body(body: &[u8; BODY]) -> Result<Self, Reject> {
+        let mut record = [0; flat40::LENGTH];
+        set(&mut record, HEADER..flat40::LENGTH, body);
+        flat40::parse(&record)
+    }
+}
+
 /// What follows the last record of a run: nothing, or bytes that begin with `ff ff`. As an
 /// attribute's length that is more than is left, so a Jool and a stock daemon ignore them.
 pub type Trailing<'a> = &'a [u8];

@@ -1,15 +1,15 @@
 //! What a NAT64 session is: identity, state, remaining lifetime, and its record formats.
 
-mod batch;
 mod format;
 mod pool4;
 mod prefix;
+mod table;
 mod tlv;
 
-pub use batch::Batch;
-pub use format::{Format, HEADER, Trailing, parse_run};
+pub use format::{BODY, Format, HEADER, Trailing, parse_run};
 pub use pool4::Pool4;
 pub use prefix::{InvalidPrefixLength, Prefix};
+pub use table::{Entry, Marks, Slot, Table};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

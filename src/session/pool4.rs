@@ -31,6 +31,14 @@ impl Pool4 {
         }
     }
 
+    /// The same bytes for the same pool4, in whatever order it was read: of each range the protocol,
+    /// the first and the last address, the first and the last port, in network order.
+    pub fn octets(&self) -> impl Iterator<Item = u8> {
+        let mut ranges: Vec<[u8; 13]> = self.0.iter().map(Range::octets).collect();
+        ranges.sort_unstable();
+        ranges.into_iter().flatten()
+    }
+
     /// Whether the session's mask is one that this NAT64 can have given. Looks at every range; a
     /// pool4 has a handful.
     #[inline]
@@ -41,6 +49,15 @@ impl Pool4 {
                 && (range.ports.0..=range.ports.1).contains(&id.src4_port)
         };
         self.0.is_empty() || self.0.iter().any(within)
+    }
+}
+
+impl Range {
+    fn octets(&self) -> [u8; 13] {
+        let [a, b, c, d] = self.addresses.0.octets();
+        let [e, f, g, h] = self.addresses.1.octets();
+        let ([i, j], [k, l]) = (self.ports.0.to_be_bytes(), self.ports.1.to_be_bytes());
+        [self.protocol as u8, a, b, c, d, e, f, g, h, i, j, k, l]
     }
 }
 

@@ -45,6 +45,11 @@ impl Prefix {
         })
     }
 
+    /// The prefix as an address.
+    pub fn address(&self) -> Ipv6Addr {
+        Ipv6Addr::from(self.address)
+    }
+
     /// The prefix length in bits.
     pub fn length(&self) -> u8 {
         self.length

@@ -50,6 +50,8 @@ pub struct Kernel {
     /// be again.
     tuned: Instant,
     tunings: u32,
+    /// The counter of the records that the module drops, if it has one.
+    dropped: Option<u8>,
     tune_after: Instant,
     sequence: u32,
     request: Request,
@@ -77,6 +79,7 @@ impl Kernel {
             family: None,
             tuned: Instant::now(),
             tunings: 0,
+            dropped: None,
             tune_after: Instant::now(),
             sequence: 0,
             request: Request::default(),
@@ -340,6 +343,12 @@ impl Jool for Kernel {
             }
             Err(error) => return Err(Refusal::Io(error).into()),
         };
+        // SSS_ENOSPC of each version.
+        self.dropped = match version.revision {
+            ..=11 => None,
+            12 => Some(79),
+            _ => Some(78),
+        };
         let family = self.resolve()?;
         // Once more does no harm, and a family that was resolved anew has nobody subscribed.
         self.events
@@ -395,6 +404,12 @@ impl Jool for Kernel {
 
     fn sessions(&mut self) -> Result<u64, Refusal> {
         self.counter(Self::SESSIONS)
+    }
+
+    fn dropped(&mut self) -> Result<Option<u64>, Refusal> {
+        self.dropped
+            .map(|counter| self.counter(counter))
+            .transpose()
     }
 
     async fn readable(&mut self) -> io::Result<()> {

@@ -1,44 +1,43 @@
-//! The nodes that datagrams come from.
+//! The nodes that send plain records, as the stock daemon does: nothing tells who they are but
+//! their addresses.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 /// Peers that are remembered. A group has a handful; strangers can make up any number.
 const MOST: usize = 64;
-/// A peer that was silent for so long makes room for another.
-const FORGOTTEN: Duration = Duration::from_secs(600);
+/// A peer that was silent for so long makes room for another, in milliseconds.
+const FORGOTTEN: u64 = 600_000;
 
-/// A node that sends to us.
+/// A node that sends plain records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub(super) struct StockPeer {
     /// Where its datagrams come from.
-    pub address: SocketAddr,
+    pub(super) address: SocketAddr,
     /// How many came.
-    pub datagrams: u64,
+    pub(super) datagrams: u64,
     /// Records in them that were taken.
-    pub records: u64,
+    pub(super) records: u64,
     /// Records in them that were not.
-    pub rejected: u64,
-    /// When the last one came.
-    pub heard: Instant,
+    pub(super) rejected: u64,
+    /// When the last one came, in milliseconds on the engine's clock.
+    pub(super) heard: u64,
 }
 
 /// All that are known, in a bounded number.
 #[derive(Debug, Default)]
-pub(super) struct Peers(HashMap<SocketAddr, Peer>);
+pub(super) struct StockPeers(HashMap<SocketAddr, StockPeer>);
 
-impl Peers {
+impl StockPeers {
     /// Counts a datagram with so many records taken and not taken.
-    pub(super) fn heard(&mut self, now: Instant, address: SocketAddr, records: u64, rejected: u64) {
+    pub(super) fn heard(&mut self, now: u64, address: SocketAddr, records: u64, rejected: u64) {
         if !self.0.contains_key(&address) && self.0.len() >= MOST {
-            self.0
-                .retain(|_, peer| now.saturating_duration_since(peer.heard) < FORGOTTEN);
+            self.0.retain(|_, peer| now < peer.heard + FORGOTTEN);
             if self.0.len() >= MOST {
                 return;
             }
         }
-        let peer = self.0.entry(address).or_insert(Peer {
+        let peer = self.0.entry(address).or_insert(StockPeer {
             address,
             datagrams: 0,
             records: 0,
@@ -52,8 +51,8 @@ impl Peers {
     }
 
     /// All of them, by address.
-    pub(super) fn list(&self) -> Vec<Peer> {
-        let mut list: Vec<Peer> = self.0.values().copied().collect();
+    pub(super) fn list(&self) -> Vec<StockPeer> {
+        let mut list: Vec<StockPeer> = self.0.values().copied().collect();
         list.sort_unstable_by_key(|peer| peer.address);
         list
     }
@@ -69,8 +68,8 @@ mod tests {
 
     #[test]
     fn strangers_do_not_displace_peers_and_cost_no_memory() {
-        let mut peers = Peers::default();
-        let start = Instant::now();
+        let mut peers = StockPeers::default();
+        let start = 0;
         for number in 0..1000 {
             peers.heard(start, address(number), 1, 0);
         }
@@ -82,8 +81,8 @@ mod tests {
 
     #[test]
     fn a_peer_that_was_silent_for_long_makes_room() {
-        let mut peers = Peers::default();
-        let start = Instant::now();
+        let mut peers = StockPeers::default();
+        let start = 0;
         for number in 0..64 {
             peers.heard(start, address(number), 1, 0);
         }

@@ -1,0 +1,194 @@
+//! Answers to what other nodes ask for. Nothing is kept between two questions: whatever is told
+//! again is read from the table as it is.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::session::Slot;
+
+use super::Engine;
+use super::frame::{LogKey, ReplayWriter, Request, Space};
+use super::ledger::{ADOPTED, OWN, UNLOGGED};
+use super::logs::RING;
+
+/// Questions that are being answered.
+const MOST: usize = 64;
+/// Frames of one answer, so that a question costs a bounded multiple of itself; whoever asked asks
+/// again.
+const FRAMES: u32 = 64;
+/// Slots, or places in our log, that one frame looks at, whether or not there is something to tell.
+const LOOKS: u64 = 4096;
+
+/// A question that is being answered.
+#[derive(Debug)]
+struct Answer {
+    to: LogKey,
+    address: SocketAddr,
+    token: u32,
+    space: Space,
+    /// What is still to be answered, the next last.
+    ranges: Vec<(u64, u64)>,
+    /// Of a table: up to which place each log is known to whoever asked; `None`: nothing is.
+    since: Option<Since>,
+    frames: u32,
+}
+
+/// Up to which places whoever asked knows the logs.
+#[derive(Debug)]
+struct Since {
+    own: u64,
+    /// By our numbers of the logs.
+    others: Vec<u64>,
+}
+
+/// The questions that are being answered, in turn.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    waiting: VecDeque<Answer>,
+    writer: ReplayWriter,
+}
+
+impl Engine {
+    pub(super) fn handle_request(&mut self, address: SocketAddr, from: LogKey, request: Request) {
+        if request.to != self.own {
+            return;
+        }
+        // Another question of the same node makes up for an answer that was lost.
+        let waiting = &mut self.answers.waiting;
+        waiting.retain(|other| other.to != from || other.space != request.space);
+        if self.nodes.present(from).is_none() || waiting.len() >= MOST {
+            self.counters.refused_requests += 1;
+            return;
+        }
+        let since = (!request.since.is_empty()).then(|| {
+            let known = |key: LogKey| {
+                let position = request.since.iter().find(|position| position.log == key);
+                position.map_or(0, |position| position.seq)
+            };
+            Since {
+                own: known(self.own),
+                others: self.logs.iter().map(|(_, log)| known(log.key)).collect(),
+            }
+        });
+        let mut ranges = request.ranges;
+        ranges.reverse();
+        waiting.push_back(Answer {
+            to: from,
+            address,
+            token: request.token,
+            space: request.space,
+            ranges,
+            since,
+            frames: FRAMES,
+        });
+    }
+
+    /// Writes the next frame of an answer, and says where it goes.
+    pub(super) fn write_replay(&mut self, now: u64, datagram: &mut Vec<u8>) -> Option<SocketAddr> {
+        loop {
+            let mut answer = self.answers.waiting.pop_front()?;
+            let Some((from, to)) = answer.ranges.pop() else {
+                continue;
+            };
+            let mut writer = std::mem::take(&mut self.answers.writer);
+            let next = match answer.space {
+                Space::Log => self.replay_log(now, from, to, &mut writer),
+                Space::Table => {
+                    self.replay_table(now, from, to, answer.since.as_ref(), &mut writer)
+                }
+            };
+            // Too old to be found by its place: whoever asks will ask for the table.
+            let Some(next) = next else {
+                self.answers.writer = writer;
+                self.answers.waiting.push_front(answer);
+                continue;
+            };
+            if next <= to {
+                answer.ranges.push((next, to));
+            }
+            answer.frames -= 1;
+            let is_last = answer.frames == 0 || answer.ranges.is_empty();
+            self.counters.replayed_records += writer.len() as u64;
+            writer.write(
+                self.own,
+                answer.to.node,
+                answer.token,
+                answer.space,
+                (from, next.saturating_sub(1)),
+                is_last,
+                u64::from(self.ledger.table.slots()),
+                datagram,
+            );
+            self.answers.writer = writer;
+            let address = answer.address;
+            if !is_last {
+                // One frame each in turn.
+                self.answers.waiting.push_back(answer);
+            }
+            return Some(address);
+        }
+    }
+
+    /// Our own records from one place in our log on; returns the place behind the last.
+    fn replay_log(&self, now: u64, from: u64, to: u64, writer: &mut ReplayWriter) -> Option<u64> {
+        if from == 0 || from + RING <= self.ring.last() || from > self.ring.last() {
+            return None;
+        }
+        let end = to.min(self.ring.last()).min(from.saturating_add(LOOKS - 1));
+        for seq in from..=end {
+            let slot = self.ring.slot(seq).map(Slot);
+            let entry = slot.and_then(|slot| self.ledger.table.get(slot));
+            // What is not there has expired, or something later was told.
+            let entry = entry.filter(|entry| entry.log == OWN && entry.seq == seq);
+            if let Some(entry) = entry.filter(|entry| entry.expires > now)
+                && !writer.push(Some((self.own, seq)), &entry.session(now))
+            {
+                return Some(seq);
+            }
+        }
+        Some(end + 1)
+    }
+
+    /// The sessions from one slot on, but for those that are known to whoever asked; returns the
+    /// slot behind the last. Beyond the last slot there is nothing.
+    fn replay_table(
+        &self,
+        now: u64,
+        from: u64,
+        to: u64,
+        since: Option<&Since>,
+        writer: &mut ReplayWriter,
+    ) -> Option<u64> {
+        let slots = u64::from(self.ledger.table.slots());
+        let end = to.min(from.saturating_add(LOOKS - 1));
+        for number in from..=end.min(slots.saturating_sub(1)) {
+            let slot = Slot(u32::try_from(number).ok()?);
+            let entry = self.ledger.table.get(slot);
+            let Some(entry) = entry.filter(|entry| entry.expires > now) else {
+                continue;
+            };
+            let place = match entry.log {
+                OWN if entry.seq == 0 => None,
+                OWN => Some((self.own, entry.seq)),
+                ADOPTED | UNLOGGED => None,
+                log => self.logs.get(log).map(|log| (log.key, entry.seq)),
+            };
+            let is_known = match (since, place, entry.log) {
+                (None, ..) => false,
+                (Some(_), None, _) => true,
+                (Some(since), Some((_, seq)), OWN) => seq <= since.own,
+                (Some(since), Some((_, seq)), log) => {
+                    let known = since.others.get(usize::from(log)).copied();
+                    seq <= known.unwrap_or(0)
+                }
+            };
+            if !is_known && !writer.push(place, &entry.session(now)) {
+                return Some(number);
+            }
+        }
+        if end + 1 >= slots {
+            return Some(to + 1);
+        }
+        Some(end + 1)
+    }
+}

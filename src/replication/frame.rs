@@ -1,0 +1,500 @@
+//! The frames between nodes, byte by byte; docs/protocol.md is their description.
+//!
+//! Every frame of ours begins with `ff ff`: as the length of an attribute that is more than is
+//! left, so the stock daemon and its module stop reading there, in silence. Integers are in network
+//! order. Nothing is allocated to read one, and what was read is within the datagram.
+
+use crate::session::{BODY, Reject, Session};
+
+/// How a frame begins: no record's length, and our letters.
+pub(super) const MARK: [u8; 4] = [0xff, 0xff, b'j', b'd'];
+/// The version of the protocol.
+pub(super) const VERSION: u8 = 1;
+/// Length of the trailer behind a run of records.
+pub(super) const TRAILER: usize = HEAD + 8 + 2;
+
+/// Mark, version, kind, two bytes of zero, node, epoch.
+const HEAD: usize = 24;
+const KIND_DATA: u8 = 0;
+const KIND_HELLO: u8 = 1;
+const KIND_REQUEST: u8 = 2;
+const KIND_REPLAY: u8 = 3;
+
+/// UDP payload of a frame, in bytes: what fits an Ethernet frame over IPv6. A stock daemon reads no
+/// more than 2,048.
+pub const MAX_FRAME: usize = 1452;
+/// Ranges in a request.
+pub(super) const MOST_RANGES: usize = 32;
+/// Logs in a hello or a request.
+pub(super) const MOST_LOGS: usize = 36;
+/// Bytes of a name.
+pub(super) const NAME: usize = 64;
+/// Logs that the records of one replay can be of.
+const REPLAY_LOGS: usize = 4;
+/// Records in a replay.
+pub(super) const REPLAY_RECORDS: usize =
+    (MAX_FRAME - HEAD - 8 - 4 - 1 - 8 * 3 - 1 - 2 - REPLAY_LOGS * 16) / (1 + 8 + BODY);
+/// The log of a record that is in none.
+const NO_LOG: u8 = 0xff;
+
+/// Whose log: a node in one run of its daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogKey {
+    /// The node.
+    pub node: u64,
+    /// Its run.
+    pub epoch: u64,
+}
+
+/// A position in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) log: LogKey,
+    /// Everything up to here.
+    pub(super) seq: u64,
+}
+
+/// What the numbers of a request and its replays count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Space {
+    /// Places in the log of the node that is asked.
+    Log = 0,
+    /// Slots of its table.
+    Table = 1,
+}
+
+/// What follows a run of records: which records of the sender's log they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Data {
+    pub(super) first: u64,
+    pub(super) count: u16,
+}
+
+/// A node tells about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    /// The last place in its log.
+    pub(super) last: u64,
+    pub(super) state: u8,
+    /// It would like to be told about the others at once.
+    pub(super) solicits: bool,
+    /// Length of the records that it sends.
+    pub(super) record_length: u8,
+    /// Version of its Jool, a byte each; 0: not known.
+    pub(super) jool: u32,
+    /// Version of its daemon, likewise.
+    pub(super) daemon: u32,
+    pub(super) sessions: u32,
+    /// Digests of what should be the same everywhere: pool6, pool4, timeouts. 0: not known.
+    pub(super) digests: [u32; 3],
+    pub(super) name: String,
+    /// Up to where it has the others' logs.
+    pub(super) positions: Vec<Position>,
+}
+
+/// A node asks another for what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Who is asked.
+    pub(super) to: LogKey,
+    /// Comes back with the answer.
+    pub(super) token: u32,
+    pub(super) space: Space,
+    pub(super) ranges: Vec<(u64, u64)>,
+    /// Of a table: only what is beyond these positions; none: everything.
+    pub(super) since: Vec<Position>,
+}
+
+/// Part of an answer: everything there is in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replay<'a> {
+    /// Who asked.
+    pub(super) to: u64,
+    pub(super) token: u32,
+    pub(super) space: Space,
+    /// The range that is answered by this frame alone.
+    pub(super) covers: (u64, u64),
+    /// No other frame answers the same question.
+    pub(super) is_last: bool,
+    /// Of a table: how many slots there are.
+    pub(super) slots: u64,
+    logs: &'a [u8],
+    records: &'a [u8],
+}
+
+/// A frame, and who sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame<'a> {
+    pub(super) from: LogKey,
+    pub(super) content: Content<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content<'a> {
+    Data(Data),
+    Hello(Hello),
+    Request(Request),
+    Replay(Replay<'a>),
+}
+
+/// Why bytes that begin like a frame are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// Of a later version, or of another program.
+    Version,
+    /// Cut off, too long, or with values that make no sense.
+    Malformed,
+}
+
+/// The run of records and what follows it.
+pub(super) fn split(datagram: &[u8]) -> (&[u8], &[u8]) {
+    if datagram.starts_with(&MARK) {
+        return (&[], datagram);
+    }
+    let end = datagram.len().saturating_sub(TRAILER);
+    match datagram.split_at_checked(end) {
+        Some((records, trailer)) if trailer.starts_with(&MARK) => (records, trailer),
+        _ => (datagram, &[]),
+    }
+}
+
+/// Takes bytes off the front.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(Unreadable::Malformed)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    fn slice(&mut self, length: usize) -> Result<&'a [u8], Unreadable> {
+        let (slice, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(Unreadable::Malformed)?;
+        self.0 = rest;
+        Ok(slice)
+    }
+
+    fn u8(&mut self) -> Result<u8, Unreadable> {
+        self.bytes().map(u8::from_be_bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16, Unreadable> {
+        self.bytes().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Unreadable> {
+        self.bytes().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Unreadable> {
+        self.bytes().map(u64::from_be_bytes)
+    }
+
+    fn log(&mut self) -> Result<LogKey, Unreadable> {
+        let (node, epoch) = (self.u64()?, self.u64()?);
+        Ok(LogKey { node, epoch })
+    }
+
+    fn range(&mut self) -> Result<(u64, u64), Unreadable> {
+        let (from, to) = (self.u64()?, self.u64()?);
+        if from > to {
+            return Err(Unreadable::Malformed);
+        }
+        Ok((from, to))
+    }
+
+    fn space(&mut self) -> Result<Space, Unreadable> {
+        match self.u8()? {
+            0 => Ok(Space::Log),
+            1 => Ok(Space::Table),
+            _ => Err(Unreadable::Malformed),
+        }
+    }
+
+    fn list<T>(
+        &mut self,
+        most: usize,
+        mut item: impl FnMut(&mut Self) -> Result<T, Unreadable>,
+    ) -> Result<Vec<T>, Unreadable> {
+        let length = usize::from(self.u8()?);
+        if length > most {
+            return Err(Unreadable::Malformed);
+        }
+        (0..length).map(|_| item(self)).collect()
+    }
+
+    fn position(&mut self) -> Result<Position, Unreadable> {
+        let (log, seq) = (self.log()?, self.u64()?);
+        Ok(Position { log, seq })
+    }
+
+    fn end(self) -> Result<(), Unreadable> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Unreadable::Malformed)
+        }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a whole frame, or a trailer.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        let mut reader = Reader(bytes);
+        let mark = reader.bytes::<4>()?;
+        if mark != MARK || reader.u8()? != VERSION {
+            return Err(Unreadable::Version);
+        }
+        let kind = reader.u8()?;
+        let _reserved = reader.u16()?;
+        let from = reader.log()?;
+        let content = match kind {
+            KIND_DATA => Content::Data(Data {
+                first: reader.u64()?,
+                count: reader.u16()?,
+            }),
+            KIND_HELLO => Content::Hello(Hello::parse(&mut reader)?),
+            KIND_REQUEST => Content::Request(Request {
+                to: reader.log()?,
+                token: reader.u32()?,
+                space: reader.space()?,
+                ranges: reader.list(MOST_RANGES, Reader::range)?,
+                since: reader.list(MOST_LOGS, Reader::position)?,
+            }),
+            KIND_REPLAY => Content::Replay(Replay::parse(&mut reader)?),
+            // A later version may have more, with the same number if they can be ignored.
+            _ => return Err(Unreadable::Version),
+        };
+        reader.end()?;
+        if from.node == 0 || from.epoch == 0 {
+            return Err(Unreadable::Malformed);
+        }
+        if let Content::Data(data) = &content
+            && (data.first == 0 || data.first.checked_add(data.count.into()).is_none())
+        {
+            return Err(Unreadable::Malformed);
+        }
+        Ok(Self { from, content })
+    }
+}
+
+impl Hello {
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let last = reader.u64()?;
+        let state = reader.u8()?;
+        let flags = reader.u8()?;
+        let record_length = reader.u8()?;
+        let jool = reader.u32()?;
+        let daemon = reader.u32()?;
+        let sessions = reader.u32()?;
+        let digests = [reader.u32()?, reader.u32()?, reader.u32()?];
+        let length = usize::from(reader.u8()?);
+        let name = reader.slice(length)?;
+        // It is shown to people: nothing that could move a cursor or break a line.
+        let name = String::from_utf8_lossy(name.get(..NAME).unwrap_or(name));
+        let name = name.chars().filter(|c| !c.is_control()).collect();
+        Ok(Self {
+            last,
+            state,
+            solicits: flags & 1 != 0,
+            record_length,
+            jool,
+            daemon,
+            sessions,
+            digests,
+            name,
+            positions: reader.list(MOST_LOGS, Reader::position)?,
+        })
+    }
+}
+
+/// A record of a replay: its log and place there, if it is in one, and the session.
+pub(super) type Replayed = (Option<(LogKey, u64)>, Result<Session, Reject>);
+
+impl<'a> Replay<'a> {
+    fn parse(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let (to, token, space) = (reader.u64()?, reader.u32()?, reader.space()?);
+        let covers = reader.range()?;
+        let is_last = reader.u8()? & 1 != 0;
+        let slots = reader.u64()?;
+        let (logs, records) = (reader.u8()?, reader.u8()?);
+        Ok(Self {
+            to,
+            token,
+            space,
+            covers,
+            is_last,
+            slots,
+            logs: reader.slice(usize::from(logs) * 16)?,
+            records: reader.slice(usize::from(records) * (1 + 8 + BODY))?,
+        })
+    }
+
+    /// Its records.
+    pub(super) fn records(&self) -> impl Iterator<Item = Replayed> + use<'a> {
+        let logs = self.logs;
+        let (records, _) = self.records.as_chunks::<{ 1 + 8 + BODY }>();
+        records.iter().map(move |record| {
+            let mut reader = Reader(record);
+            let read = (|| Ok((reader.u8()?, reader.u64()?, reader.bytes::<BODY>()?)))();
+            let Ok((log, seq, body)) = read.map_err(|_: Unreadable| ()) else {
+                return (None, Err(Reject::Malformed));
+            };
+            let place = logs.get(usize::from(log) * 16..).unwrap_or_default();
+            let place = Reader(place).log().ok().map(|log| (log, seq));
+            if place.is_none() && log != NO_LOG {
+                return (None, Err(Reject::Malformed));
+            }
+            (place, Session::from_body(&body))
+        })
+    }
+}
+
+fn head(kind: u8, from: LogKey, frame: &mut Vec<u8>) {
+    frame.extend_from_slice(&MARK);
+    frame.extend_from_slice(&[VERSION, kind, 0, 0]);
+    push_log(from, frame);
+}
+
+fn push_log(log: LogKey, frame: &mut Vec<u8>) {
+    frame.extend_from_slice(&log.node.to_be_bytes());
+    frame.extend_from_slice(&log.epoch.to_be_bytes());
+}
+
+fn push_length(length: usize, frame: &mut Vec<u8>) {
+    frame.push(u8::try_from(length).unwrap_or(u8::MAX));
+}
+
+fn push_positions(positions: &[Position], frame: &mut Vec<u8>) {
+    let positions = positions.get(..MOST_LOGS).unwrap_or(positions);
+    push_length(positions.len(), frame);
+    for position in positions {
+        push_log(position.log, frame);
+        frame.extend_from_slice(&position.seq.to_be_bytes());
+    }
+}
+
+impl Data {
+    /// Appends the trailer to a run of records.
+    pub(super) fn write(self, from: LogKey, frame: &mut Vec<u8>) {
+        head(KIND_DATA, from, frame);
+        frame.extend_from_slice(&self.first.to_be_bytes());
+        frame.extend_from_slice(&self.count.to_be_bytes());
+    }
+}
+
+impl Hello {
+    /// Appends the frame.
+    pub(super) fn write(&self, from: LogKey, frame: &mut Vec<u8>) {
+        head(KIND_HELLO, from, frame);
+        frame.extend_from_slice(&self.last.to_be_bytes());
+        frame.extend_from_slice(&[self.state, u8::from(self.solicits), self.record_length]);
+        let [pool6, pool4, timeouts] = self.digests;
+        for number in [
+            self.jool,
+            self.daemon,
+            self.sessions,
+            pool6,
+            pool4,
+            timeouts,
+        ] {
+            frame.extend_from_slice(&number.to_be_bytes());
+        }
+        let name = self.name.as_bytes();
+        let name = name.get(..NAME).unwrap_or(name);
+        push_length(name.len(), frame);
+        frame.extend_from_slice(name);
+        push_positions(&self.positions, frame);
+    }
+}
+
+impl Request {
+    /// Appends the frame.
+    pub(super) fn write(&self, from: LogKey, frame: &mut Vec<u8>) {
+        head(KIND_REQUEST, from, frame);
+        push_log(self.to, frame);
+        frame.extend_from_slice(&self.token.to_be_bytes());
+        frame.push(self.space as u8);
+        let ranges = self.ranges.get(..MOST_RANGES).unwrap_or(&self.ranges);
+        push_length(ranges.len(), frame);
+        for (from, to) in ranges {
+            frame.extend_from_slice(&from.to_be_bytes());
+            frame.extend_from_slice(&to.to_be_bytes());
+        }
+        push_positions(&self.since, frame);
+    }
+}
+
+/// Builds replays, one after the other, in memory that is used again.
+#[derive(Debug, Default)]
+pub(super) struct ReplayWriter {
+    logs: Vec<LogKey>,
+    records: Vec<u8>,
+    count: usize,
+}
+
+impl ReplayWriter {
+    /// Adds a record with its place in a log, if it is in one. `false`: the frame is full, and the
+    /// record is not in it.
+    pub(super) fn push(&mut self, place: Option<(LogKey, u64)>, session: &Session) -> bool {
+        if self.count == REPLAY_RECORDS {
+            return false;
+        }
+        let (log, seq) = match place {
+            None => (NO_LOG, 0),
+            Some((log, seq)) => match self.logs.iter().position(|known| *known == log) {
+                Some(index) => (u8::try_from(index).unwrap_or(NO_LOG), seq),
+                None if self.logs.len() == REPLAY_LOGS => return false,
+                None => {
+                    self.logs.push(log);
+                    (u8::try_from(self.logs.len() - 1).unwrap_or(NO_LOG), seq)
+                }
+            },
+        };
+        self.records.push(log);
+        self.records.extend_from_slice(&seq.to_be_bytes());
+        self.records.extend_from_slice(&session.to_body());
+        self.count += 1;
+        true
+    }
+
+    /// How many records were added.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Appends the frame, and begins anew.
+    #[allow(clippy::too_many_arguments, reason = "the fields of the frame")]
+    pub(super) fn write(
+        &mut self,
+        from: LogKey,
+        to: u64,
+        token: u32,
+        space: Space,
+        covers: (u64, u64),
+        is_last: bool,
+        slots: u64,
+        frame: &mut Vec<u8>,
+    ) {
+        head(KIND_REPLAY, from, frame);
+        frame.extend_from_slice(&to.to_be_bytes());
+        frame.extend_from_slice(&token.to_be_bytes());
+        frame.push(space as u8);
+        frame.extend_from_slice(&covers.0.to_be_bytes());
+        frame.extend_from_slice(&covers.1.to_be_bytes());
+        frame.push(u8::from(is_last));
+        frame.extend_from_slice(&slots.to_be_bytes());
+        push_length(self.logs.len(), frame);
+        push_length(self.count, frame);
+        for log in self.logs.drain(..) {
+            push_log(log, frame);
+        }
+        frame.extend_from_slice(&self.records);
+        self.records.clear();
+        self.count = 0;
+    }
+}

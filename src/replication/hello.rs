@@ -1,0 +1,289 @@
+//! What the nodes tell about themselves.
+
+use std::net::SocketAddr;
+
+use crate::jool::Instance;
+
+use super::event::{Difference, Event};
+use super::frame::{Hello, LogKey, MOST_LOGS, Position};
+use super::nodes::Node;
+use super::{Engine, Phase, recovery};
+
+/// How often a node says hello, in milliseconds.
+pub(super) const INTERVAL: u64 = 250;
+/// A node that missed so many is not there.
+const MISSED: u64 = 5;
+/// A hello out of turn comes no sooner than this after the last one, in milliseconds.
+const SHORTEST: u64 = 20;
+
+/// When hellos leave.
+#[derive(Debug)]
+pub(super) struct Timing {
+    /// When the next one is due.
+    pub(super) next: u64,
+    last: u64,
+    due: bool,
+}
+
+impl Timing {
+    pub(super) fn new(now: u64) -> Self {
+        Self {
+            next: now,
+            last: 0,
+            due: false,
+        }
+    }
+
+    /// One is to leave now, or as soon as it may.
+    pub(super) fn at_once(&mut self, now: u64) {
+        if now >= self.last + SHORTEST {
+            self.due = true;
+        } else {
+            self.next = self.next.min(self.last + SHORTEST);
+        }
+    }
+
+    /// Whether one leaves now.
+    pub(super) fn take(&mut self, now: u64) -> bool {
+        if !std::mem::take(&mut self.due) {
+            return false;
+        }
+        self.last = now;
+        self.next = now + INTERVAL;
+        true
+    }
+}
+
+/// FNV-1a, 32 bits; never 0.
+fn digest(bytes: impl IntoIterator<Item = u8>) -> u32 {
+    let hash = bytes.into_iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    hash.max(1)
+}
+
+/// Of pool6, pool4 and the timeouts, in the order of [`Difference::ALL`].
+pub(super) fn digests(instance: &Instance) -> [u32; 3] {
+    let pool6 = &instance.pool6;
+    let timeouts = &instance.timeouts;
+    let timeouts = [
+        timeouts.tcp_established,
+        timeouts.tcp_transitory,
+        timeouts.udp,
+        timeouts.icmp,
+    ];
+    [
+        digest(pool6.address().octets().into_iter().chain([pool6.length()])),
+        digest(instance.pool4.octets()),
+        digest(timeouts.into_iter().flat_map(u32::to_be_bytes)),
+    ]
+}
+
+/// Of the program itself, a byte each.
+fn own_version() -> u32 {
+    let number = |text: &str| text.parse::<u8>().unwrap_or(0);
+    u32::from_be_bytes([
+        number(env!("CARGO_PKG_VERSION_MAJOR")),
+        number(env!("CARGO_PKG_VERSION_MINOR")),
+        number(env!("CARGO_PKG_VERSION_PATCH")),
+        0,
+    ])
+}
+
+impl Engine {
+    pub(super) fn write_hello(&self, datagram: &mut Vec<u8>) {
+        let jool = self.jool.as_ref();
+        let format = jool.map(|jool| self.settings.format.unwrap_or(jool.format));
+        let mut positions: Vec<(bool, u32, Position)> = self
+            .logs
+            .iter()
+            .map(|(index, log)| {
+                let position = Position {
+                    log: log.key,
+                    seq: log.have(),
+                };
+                let present = self.nodes.present(log.key).is_some();
+                (present, self.ledger.entries_of(index), position)
+            })
+            .collect();
+        positions.sort_unstable_by_key(|(present, entries, _)| (!present, u32::MAX - entries));
+        let hello = Hello {
+            last: self.ring.last(),
+            state: self.state() as u8,
+            solicits: !matches!(self.phase, Phase::Joined),
+            record_length: format.map_or(0, |format| u8::try_from(format.length()).unwrap_or(0)),
+            jool: jool.map_or(0, |jool| jool.version),
+            daemon: own_version(),
+            sessions: u32::try_from(self.ledger.table.len()).unwrap_or(u32::MAX),
+            digests: jool.map_or([0; 3], |jool| jool.digests),
+            name: self.settings.name.clone(),
+            positions: positions
+                .into_iter()
+                .take(MOST_LOGS)
+                .map(|(_, _, position)| position)
+                .collect(),
+        };
+        hello.write(self.own, datagram);
+    }
+
+    pub(super) fn handle_hello(
+        &mut self,
+        now: u64,
+        address: SocketAddr,
+        from: LogKey,
+        hello: Hello,
+    ) {
+        let mut is_new = false;
+        let last = hello.last;
+        if hello.solicits {
+            self.hello.at_once(now);
+        }
+        let positions = hello.positions.clone();
+        if let Some(node) = self.nodes.find_mut(from.node) {
+            if from.epoch < node.key.epoch && node.present {
+                // Of a former run, and late.
+                return;
+            }
+            if node.key != from {
+                node.key = from;
+                node.has_of_ours = 0;
+                is_new = true;
+            }
+            is_new |= !node.present;
+            node.present = true;
+            node.hello = hello;
+            node.heard = now;
+            node.address = address;
+        } else {
+            is_new = true;
+            let node = Node {
+                key: from,
+                address,
+                hello,
+                heard: now,
+                present: true,
+                has_of_ours: 0,
+                lag: 0,
+                drift: [false; 3],
+                datagrams: 0,
+                records: 0,
+                rejected: 0,
+            };
+            if !self.nodes.add(node) {
+                self.counters.unknown_nodes += 1;
+                return;
+            }
+        }
+        if is_new {
+            self.hello.at_once(now);
+            let name = self.name_of(from.node);
+            self.tell(Event::PeerFound { name, address });
+        }
+        self.follow(now, from, last);
+        let mut of_ours = 0;
+        for position in positions {
+            if position.log == self.own {
+                of_ours = position.seq.min(self.ring.last());
+            } else if self.nodes.present(position.log).is_none() {
+                // Nobody else tells how far that log goes.
+                self.follow(now, position.log, position.seq);
+            }
+        }
+        let lag = if of_ours >= self.ring.last() {
+            0
+        } else {
+            self.ring.age(of_ours + 1, now).unwrap_or(u32::MAX)
+        };
+        if let Some(node) = self.nodes.find_mut(from.node) {
+            node.has_of_ours = of_ours;
+            node.lag = lag;
+        }
+        self.compare_settings();
+    }
+
+    /// A log is known to reach up to here.
+    fn follow(&mut self, now: u64, key: LogKey, last: u64) {
+        let index = self.logs.find_or_add(key).or_else(|| self.make_room(key));
+        if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
+            log.reaches(last);
+            recovery::schedule(log, now);
+        }
+    }
+
+    /// Follows a log in place of one that is over, the one with the fewest sessions.
+    fn make_room(&mut self, key: LogKey) -> Option<u16> {
+        let over = self
+            .logs
+            .iter()
+            .filter(|(_, log)| self.nodes.present(log.key).is_none());
+        let (index, _) = over.min_by_key(|(index, _)| self.ledger.entries_of(*index))?;
+        if self.ledger.entries_of(index) > 0 {
+            let walk = super::Walk::Disown(index);
+            if !self.walks.iter().any(|(other, _)| *other == walk) {
+                self.walks.push_back((walk, 0));
+            }
+            return None;
+        }
+        self.logs.replace(index, key);
+        Some(index)
+    }
+
+    /// Tells about settings that have begun, or ceased, to differ from those of the others.
+    pub(super) fn compare_settings(&mut self) {
+        let Some(jool) = &self.jool else { return };
+        let ours = jool.digests;
+        let mut events = Vec::new();
+        for node in self.nodes.iter_mut().filter(|node| node.present) {
+            let theirs = node.hello.digests;
+            let pairs = ours.into_iter().zip(theirs).zip(Difference::ALL);
+            for (((ours, theirs), what), differs) in pairs.zip(&mut node.drift) {
+                if theirs == 0 {
+                    continue;
+                }
+                let name = || display_name(&node.hello.name, node.key.node);
+                match (ours != theirs, *differs) {
+                    (true, false) => events.push(Event::Drift { name: name(), what }),
+                    (false, true) => events.push(Event::DriftEnded { name: name(), what }),
+                    _ => {}
+                }
+                *differs = ours != theirs;
+            }
+        }
+        for event in events {
+            self.tell(event);
+        }
+    }
+
+    /// Notices who has not been heard for too long.
+    pub(super) fn notice_absence(&mut self, now: u64) {
+        let mut gone = Vec::new();
+        for node in self.nodes.iter_mut() {
+            if node.present && now > node.heard + MISSED * INTERVAL {
+                node.present = false;
+                node.drift = [false; 3];
+                gone.push((node.key, node.address));
+            }
+        }
+        for (key, address) in gone {
+            let name = self.name_of(key.node);
+            self.tell(Event::PeerLost { name, address });
+        }
+    }
+
+    /// What people call a node.
+    pub(super) fn name_of(&self, node: u64) -> String {
+        if node == self.own.node {
+            return display_name(&self.settings.name, node);
+        }
+        let name = self.nodes.find(node).map(|node| node.hello.name.as_str());
+        display_name(name.unwrap_or_default(), node)
+    }
+}
+
+pub(super) fn display_name(name: &str, node: u64) -> String {
+    if name.is_empty() {
+        format!("node {node:016x}")
+    } else {
+        name.to_owned()
+    }
+}

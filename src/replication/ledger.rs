@@ -1,0 +1,491 @@
+//! What this node knows of the sessions, and what is still to be told: to the other nodes, and to
+//! our own Jool.
+//!
+//! Points in time are milliseconds on the engine's clock.
+
+use crate::session::{Entry, Identity, Marks, Session, Slot, State, Table, Timeouts};
+
+use super::queue::Queue;
+
+/// The log of a record that this node announced, or is going to.
+pub(super) const OWN: u16 = u16::MAX;
+/// The log of a session that was found in our own Jool when the daemon started. The others may know
+/// it or not.
+pub(super) const ADOPTED: u16 = u16::MAX - 1;
+/// The log of a record that came from a stock peer: it can be handed on, but nothing tells whether
+/// any is missing.
+pub(super) const UNLOGGED: u16 = u16::MAX - 2;
+
+/// Records of one session from two nodes are taken for simultaneous if their last activities are
+/// this close, in milliseconds: a record ages while it is queued and under way.
+const SIMULTANEOUS: u64 = 2_000;
+/// A lifetime that differs by less from what our own Jool has is not worth telling it, in
+/// milliseconds.
+const SLIGHT: u64 = 1_000;
+
+/// Where a record stands in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) log: u16,
+    pub(super) seq: u64,
+}
+
+/// What became of a received record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is the latest of its session now.
+    Taken,
+    /// It was known.
+    Known,
+    /// Something later was known.
+    Older,
+    /// Its session had expired.
+    Expired,
+}
+
+/// Which of two records of a session is the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Later,
+    Same,
+    Earlier,
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) table: Table,
+    pub(super) timeouts: Timeouts,
+    /// Longest time between two announcements of a session with traffic.
+    pub(super) refresh: u64,
+    announce: Queue,
+    inject: Queue,
+    /// What is injected when a transfer is complete, in one order.
+    backlog: Queue,
+    backlog_released: bool,
+    /// Entries per log that other nodes keep.
+    per_log: Vec<u32>,
+    /// How [`Marks::SEEN`] looks in the entries that the current audit has seen.
+    seen: bool,
+    /// Where expired entries are looked for next.
+    sweep: u32,
+    /// Entries that were given up because the table was full.
+    pub(super) given_up: u64,
+}
+
+/// How far along a TCP connection's life a state is. The module goes back from [`State::Trans`] to
+/// [`State::Established`], so those two are equal.
+fn rank(state: State) -> u8 {
+    match state {
+        State::V6Init | State::V4Init => 0,
+        State::Established | State::Trans => 1,
+        State::V4FinRcv | State::V6FinRcv => 2,
+        State::V4FinV6FinRcv => 3,
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(limit: usize, refresh: u64) -> Self {
+        Self {
+            table: Table::new(limit),
+            timeouts: Timeouts::default(),
+            refresh,
+            announce: Queue::new(Marks::ANNOUNCE),
+            inject: Queue::new(Marks::INJECT),
+            backlog: Queue::new(Marks::BACKLOG),
+            backlog_released: false,
+            per_log: Vec::new(),
+            seen: true,
+            sweep: 0,
+            given_up: 0,
+        }
+    }
+
+    /// How long an announcement of such a session stays good enough.
+    #[inline]
+    fn window(&self, session: &Session) -> u64 {
+        let timeout = self.timeouts.of(session.id.protocol, session.timer);
+        self.refresh.min(u64::from(timeout / 6))
+    }
+
+    #[inline]
+    fn judge(&self, new: &Session, now: u64, old: &Entry) -> Verdict {
+        let expires = now + u64::from(new.lifetime);
+        let timeout = u64::from(self.timeouts.of(new.id.protocol, new.timer));
+        let new_activity = expires.saturating_sub(timeout);
+        let old_activity = old.activity(&self.timeouts);
+        if new_activity > old_activity + SIMULTANEOUS {
+            return Verdict::Later;
+        }
+        if old_activity > new_activity + SIMULTANEOUS {
+            return Verdict::Earlier;
+        }
+        if (new.state, new.timer) == (old.state, old.timer) {
+            return Verdict::Same;
+        }
+        match rank(new.state).cmp(&rank(old.state)) {
+            std::cmp::Ordering::Greater => Verdict::Later,
+            std::cmp::Ordering::Less => Verdict::Earlier,
+            std::cmp::Ordering::Equal if new_activity > old_activity => Verdict::Later,
+            std::cmp::Ordering::Equal => Verdict::Earlier,
+        }
+    }
+
+    fn count(&mut self, log: u16, more: bool) {
+        if log >= UNLOGGED {
+            return;
+        }
+        let log = usize::from(log);
+        if self.per_log.len() <= log {
+            self.per_log.resize(log + 1, 0);
+        }
+        if let Some(entries) = self.per_log.get_mut(log) {
+            *entries = if more {
+                *entries + 1
+            } else {
+                entries.saturating_sub(1)
+            };
+        }
+    }
+
+    /// How many sessions have their latest record in a log.
+    pub(super) fn entries_of(&self, log: u16) -> u32 {
+        self.per_log.get(usize::from(log)).copied().unwrap_or(0)
+    }
+
+    /// The entry of a session that has not expired. One that has is taken out.
+    #[inline]
+    fn live(&mut self, now: u64, id: &Identity) -> Option<Slot> {
+        let slot = self.table.find(id)?;
+        if self.table.get(slot)?.expires > now {
+            return Some(slot);
+        }
+        self.remove(slot);
+        None
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.remove(slot) {
+            self.count(entry.log, false);
+        }
+    }
+
+    fn insert(&mut self, now: u64, session: &Session, place: Place) -> Slot {
+        let mut marks = Marks::default();
+        marks.set(Marks::SEEN, self.seen);
+        let (slot, given_up) = self.table.insert(Entry {
+            id: session.id,
+            state: session.state,
+            timer: session.timer,
+            marks,
+            log: place.log,
+            seq: place.seq,
+            expires: now + u64::from(session.lifetime),
+            announced: now,
+        });
+        self.count(place.log, true);
+        if let Some(entry) = given_up {
+            self.count(entry.log, false);
+            self.given_up += 1;
+        }
+        slot
+    }
+
+    /// Moves an entry to another place.
+    fn put(&mut self, slot: Slot, place: Place) {
+        let Some(entry) = self.table.get_mut(slot) else {
+            return;
+        };
+        let before = entry.log;
+        (entry.log, entry.seq) = (place.log, place.seq);
+        if before != place.log {
+            self.count(before, false);
+            self.count(place.log, true);
+        }
+    }
+
+    /// A record from our own Jool; says whether it is to be announced. Most are not: only what is
+    /// new, what changed, and now and then what goes on.
+    #[inline]
+    pub(super) fn local(&mut self, now: u64, session: &Session) -> bool {
+        let Some(slot) = self.live(now, &session.id) else {
+            let slot = self.insert(now, session, Place { log: OWN, seq: 0 });
+            return self.announce.push(&mut self.table, slot);
+        };
+        let window = self.window(session);
+        let seen = self.seen;
+        let Some(entry) = self.table.get(slot) else {
+            return false;
+        };
+        // Our own Jool knows best, unless it has not been told yet what another one knows.
+        let untold = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
+        if untold && self.judge(session, now, entry) == Verdict::Earlier {
+            return false;
+        }
+        let Some(entry) = self.table.get_mut(slot) else {
+            return false;
+        };
+        let changed = (entry.state, entry.timer) != (session.state, session.timer);
+        (entry.state, entry.timer) = (session.state, session.timer);
+        entry.expires = now + u64::from(session.lifetime);
+        entry.marks.set(Marks::SEEN, seen);
+        if changed || now >= entry.announced + window {
+            return self.announce.push(&mut self.table, slot);
+        }
+        false
+    }
+
+    /// A session that an audit found in our own Jool.
+    pub(super) fn dumped(&mut self, now: u64, session: &Session, joining: bool) {
+        let Some(slot) = self.live(now, &session.id) else {
+            let log = if joining { ADOPTED } else { OWN };
+            let slot = self.insert(now, session, Place { log, seq: 0 });
+            if !joining {
+                self.announce.push(&mut self.table, slot);
+            }
+            return;
+        };
+        let seen = self.seen;
+        let Some(entry) = self.table.get_mut(slot) else {
+            return;
+        };
+        entry.marks.set(Marks::SEEN, seen);
+        if entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG) {
+            return;
+        }
+        let entry = *entry;
+        let expires = now + u64::from(session.lifetime);
+        match self.judge(session, now, &entry) {
+            Verdict::Later => {
+                self.local(now, session);
+            }
+            Verdict::Same if expires > entry.expires + SLIGHT => {
+                self.local(now, session);
+            }
+            Verdict::Same if entry.expires <= expires + SLIGHT => {}
+            Verdict::Same | Verdict::Earlier => {
+                self.inject.push(&mut self.table, slot);
+            }
+        }
+    }
+
+    /// A record from another node. It is given to our own Jool at once, or with the rest of a
+    /// transfer.
+    #[inline]
+    pub(super) fn received(
+        &mut self,
+        now: u64,
+        session: &Session,
+        place: Place,
+        with_transfer: bool,
+    ) -> Outcome {
+        if session.lifetime == 0 {
+            return Outcome::Expired;
+        }
+        let Some(slot) = self.live(now, &session.id) else {
+            let slot = self.insert(now, session, place);
+            self.tell(slot, with_transfer);
+            return Outcome::Taken;
+        };
+        let Some(entry) = self.table.get(slot) else {
+            return Outcome::Older;
+        };
+        let entry = *entry;
+        let same_log = entry.log == place.log;
+        if same_log && place.seq <= entry.seq && place.seq != 0 {
+            return Outcome::Known;
+        }
+        let verdict = self.judge(session, now, &entry);
+        let verdict = match verdict {
+            // What a node said later about what it said itself.
+            Verdict::Earlier if same_log && place.seq != 0 => Verdict::Later,
+            verdict => verdict,
+        };
+        let expires = now + u64::from(session.lifetime);
+        let unchanged = (entry.state, entry.timer) == (session.state, session.timer);
+        let longer = expires > entry.expires;
+        match verdict {
+            Verdict::Earlier => {
+                // The others know of it, but of something older than we do.
+                if entry.log == ADOPTED {
+                    self.put(slot, place);
+                    if !unchanged || entry.expires > expires + self.window(session) {
+                        self.announce.push(&mut self.table, slot);
+                    }
+                }
+                return Outcome::Older;
+            }
+            Verdict::Same if !same_log && entry.log != ADOPTED => {
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.announced = now;
+                    entry.expires = entry.expires.max(expires);
+                }
+            }
+            Verdict::Same | Verdict::Later => {
+                self.put(slot, place);
+                if let Some(entry) = self.table.get_mut(slot) {
+                    (entry.state, entry.timer) = (session.state, session.timer);
+                    entry.announced = now;
+                    entry.marks.set(Marks::ANNOUNCE, false);
+                    entry.expires = if unchanged {
+                        entry.expires.max(expires)
+                    } else {
+                        expires
+                    };
+                }
+            }
+        }
+        let slight = unchanged && expires <= entry.expires + SLIGHT;
+        if !slight {
+            self.tell(slot, with_transfer);
+        }
+        if unchanged && !longer {
+            Outcome::Known
+        } else {
+            Outcome::Taken
+        }
+    }
+
+    /// Has our own Jool told about a session.
+    fn tell(&mut self, slot: Slot, with_transfer: bool) {
+        let queue = if with_transfer {
+            &mut self.backlog
+        } else {
+            &mut self.inject
+        };
+        queue.push(&mut self.table, slot);
+    }
+
+    /// The transfer is complete: what came with it may leave.
+    pub(super) fn release_backlog(&mut self) {
+        self.backlog_released = true;
+    }
+
+    /// Whether sessions were given up, or would be.
+    pub(super) fn is_full(&self) -> bool {
+        self.table.len() >= self.table.limit()
+    }
+
+    /// The next session to announce, now at a place in our own log.
+    #[inline]
+    pub(super) fn next_announcement(&mut self, now: u64, seq: u64) -> Option<(Slot, Session)> {
+        loop {
+            let slot = self.announce.pop(&mut self.table)?;
+            let session = self.table.get(slot)?.session(now);
+            if session.lifetime == 0 {
+                continue;
+            }
+            self.put(slot, Place { log: OWN, seq });
+            if let Some(entry) = self.table.get_mut(slot) {
+                entry.announced = now;
+            }
+            return Some((slot, session));
+        }
+    }
+
+    /// Sessions that wait to be announced.
+    pub(super) fn announcements(&self) -> usize {
+        self.announce.len()
+    }
+
+    /// The next session for our own Jool.
+    #[inline]
+    pub(super) fn next_injection(&mut self, now: u64) -> Option<(Slot, Session)> {
+        loop {
+            let slot = match self.inject.pop(&mut self.table) {
+                Some(slot) => slot,
+                None if self.backlog_released => match self.backlog.pop(&mut self.table) {
+                    Some(slot) => slot,
+                    None => {
+                        self.backlog_released = false;
+                        return None;
+                    }
+                },
+                None => return None,
+            };
+            let Some(entry) = self.table.get_mut(slot) else {
+                continue;
+            };
+            entry.marks.set(Marks::INJECT, false);
+            entry.marks.set(Marks::BACKLOG, false);
+            let session = entry.session(now);
+            if session.lifetime > 0 {
+                return Some((slot, session));
+            }
+        }
+    }
+
+    /// Has our own Jool told about a session once more.
+    pub(super) fn inject_again(&mut self, slot: Slot) {
+        self.inject.push(&mut self.table, slot);
+    }
+
+    /// Sessions that wait for our own Jool.
+    pub(super) fn injections(&self) -> usize {
+        let backlog = if self.backlog_released {
+            self.backlog.len()
+        } else {
+            0
+        };
+        self.inject.len() + backlog
+    }
+
+    /// Our own Jool is gone: it will be told everything when it is back.
+    pub(super) fn forget_injections(&mut self) {
+        self.inject.clear(&mut self.table);
+        self.backlog.clear(&mut self.table);
+    }
+
+    /// An audit begins: nothing has been seen in our own Jool.
+    pub(super) fn begin_audit(&mut self) {
+        self.seen = !self.seen;
+    }
+
+    /// An audit is over, as far as this slot is concerned: if its session was not seen, our own Jool
+    /// is told. Says whether it was.
+    pub(super) fn audit(&mut self, now: u64, slot: Slot) -> bool {
+        let seen = self.seen;
+        let Some(entry) = self.table.get_mut(slot) else {
+            return false;
+        };
+        if entry.expires <= now || entry.marks.has(Marks::SEEN) == seen {
+            return false;
+        }
+        entry.marks.set(Marks::SEEN, seen);
+        self.inject.push(&mut self.table, slot)
+    }
+
+    /// Announces the session in a slot, if there is one.
+    pub(super) fn announce(&mut self, now: u64, slot: Slot, only: Option<u16>) -> bool {
+        let entry = self.table.get(slot);
+        let is_meant =
+            |entry: &Entry| entry.expires > now && only.is_none_or(|log| entry.log == log);
+        entry.is_some_and(is_meant) && self.announce.push(&mut self.table, slot)
+    }
+
+    /// Moves the session in a slot from one log to a place in another.
+    pub(super) fn rehome(&mut self, slot: Slot, from: u16, to: Place) -> bool {
+        let is_meant = self.table.get(slot).is_some_and(|entry| entry.log == from);
+        if is_meant {
+            self.put(slot, to);
+        }
+        is_meant
+    }
+
+    /// Takes out expired sessions among the next so many slots.
+    pub(super) fn sweep(&mut self, now: u64, slots: u32) {
+        for _ in 0..slots.min(self.table.slots()) {
+            if self.sweep >= self.table.slots() {
+                self.sweep = 0;
+            }
+            let slot = Slot(self.sweep);
+            self.sweep += 1;
+            if self
+                .table
+                .get(slot)
+                .is_some_and(|entry| entry.expires <= now)
+            {
+                self.remove(slot);
+            }
+        }
+    }
+}

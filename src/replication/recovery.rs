@@ -1,0 +1,500 @@
+//! Getting what is missing: records that a datagram took with it, the time of a partition, or
+//! everything.
+//!
+//! What is missing of the log of a node that is there, and was announced not too long ago, is asked
+//! for by its places in that log. For everything else some node's table is read, slot by slot,
+//! without what we have. A node that is new misses everything.
+
+use std::time::Duration;
+
+use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Space};
+use super::ledger::{OWN, Place, UNLOGGED};
+use super::logs::Log;
+use super::nodes::Node;
+use super::ranges::Ranges;
+use super::status::State;
+use super::{Engine, Event, Phase, Walk, clamp};
+
+/// A hole younger than this may be filled by what is only late, in milliseconds.
+const TOLERANCE: u64 = 10;
+/// When a question is asked again, in milliseconds; doubled each time.
+const RETRY: u64 = 25;
+const LONGEST_RETRY: u64 = 400;
+/// How long a node that is new listens for others: three hellos, in milliseconds.
+const LISTEN: u64 = 750;
+/// How long something is missing that nobody has before it is given up, in milliseconds.
+const GIVE_UP: u64 = 3_000;
+/// How soon after a look that led to nothing there is another, in milliseconds.
+const LATER: u64 = 100;
+/// How many questions about a table may stay without an answer.
+const TRIES: u32 = 8;
+
+/// The reading of another node's table.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) donor: LogKey,
+    token: u32,
+    /// What need not be told; none: everything is to be.
+    since: Vec<Position>,
+    /// What is known when the reading is complete: how far the donor was before it began.
+    reaches: Vec<Position>,
+    /// Slots that have not been read.
+    missing: Ranges,
+    /// Slots that the donor has.
+    pub(super) slots: u64,
+    /// When the next question is asked.
+    pub(super) due: u64,
+    tries: u32,
+    pub(super) records: u64,
+    pub(super) began: u64,
+}
+
+impl Scan {
+    /// How much of the donor's table has been read.
+    pub(super) fn percent(&self) -> u8 {
+        if self.slots == 0 {
+            return 0;
+        }
+        let missing: u64 = self
+            .missing
+            .iter()
+            .filter(|&(from, _)| from < self.slots)
+            .map(|(from, to)| to.min(self.slots - 1) - from + 1)
+            .sum();
+        u8::try_from(100 - (missing * 100).div_ceil(self.slots)).unwrap_or(0)
+    }
+}
+
+/// Has something done about what is missing of a log.
+pub(super) fn schedule(log: &mut Log, now: u64) {
+    if log.missing.is_empty() {
+        log.due = None;
+        log.tries = 0;
+        log.hopeless_since = None;
+    } else if log.due.is_none() {
+        log.due = Some(now + TOLERANCE);
+    }
+}
+
+fn back_off(tries: u32) -> u64 {
+    (RETRY << tries.min(8)).min(LONGEST_RETRY)
+}
+
+/// How good a donor a node is; `None`: none.
+fn worth(node: &Node) -> Option<u8> {
+    let hello = &node.hello;
+    match State::of(hello.state)? {
+        State::Synced | State::Alone => Some(3),
+        State::Degraded => Some(2),
+        State::Joining => Some(1),
+        State::Waiting => (hello.sessions > 0).then_some(2),
+    }
+}
+
+impl Engine {
+    /// Does what is due about everything that is missing.
+    pub(super) fn recover(&mut self, now: u64) {
+        for index in self.logs.indexes() {
+            if self
+                .logs
+                .get(index)
+                .is_some_and(|log| log.due.is_some_and(|due| due <= now))
+            {
+                self.recover_log(now, index);
+            }
+        }
+        self.go_on_with_scan(now);
+        if self.scan.is_none()
+            && matches!(self.phase, Phase::Joined)
+            && (self.resync_wanted || !self.lost.is_empty())
+            && let Some(donor) = self.best_donor(2)
+        {
+            // What is lost may be with somebody who is back.
+            self.resync_wanted = false;
+            self.begin_scan(now, donor, false);
+        }
+    }
+
+    fn recover_log(&mut self, now: u64, index: u16) {
+        let scanning = self.scan.as_ref().map(|scan| scan.reaches.clone());
+        let Some(log) = self.logs.get_mut(index) else {
+            return;
+        };
+        let key = log.key;
+        if log.missing.is_empty() {
+            log.due = None;
+            return;
+        }
+        // What a reading of a table will bring is not asked for as well.
+        let brought = scanning.iter().flatten().find(|reach| reach.log == key);
+        let brought = brought.map_or(0, |position| position.seq);
+        let is_joining = !matches!(self.phase, Phase::Joined);
+        let origin = self.nodes.present(key).map(|node| node.address);
+        if let Some(address) = origin
+            && (log.is_recent() || scanning.is_some())
+        {
+            let ranges: Vec<_> = log
+                .missing
+                .iter()
+                .filter(|&(_, to)| to > brought)
+                .map(|(from, to)| (from.max(brought + 1), to))
+                .take(MOST_RANGES)
+                .collect();
+            if ranges.is_empty() || (is_joining && scanning.is_none()) {
+                log.due = Some(now + LATER);
+                return;
+            }
+            let tries = log.tries;
+            log.tries += 1;
+            log.due = Some(now + back_off(tries));
+            log.hopeless_since = None;
+            let fresh = log.token == 0;
+            if fresh {
+                let token = self.token();
+                if let Some(log) = self.logs.get_mut(index) {
+                    log.token = token;
+                }
+            }
+            let token = self.logs.get(index).map_or(0, |log| log.token);
+            let request = Request {
+                to: key,
+                token,
+                space: Space::Log,
+                ranges,
+                since: Vec::new(),
+            };
+            self.requests.push_back((address, request));
+            return;
+        }
+        log.due = Some(now + LATER);
+        if is_joining || scanning.is_some() {
+            return;
+        }
+        let have = log.have();
+        if let Some(donor) = self.who_has_more(key, have) {
+            self.begin_scan(now, donor, true);
+            return;
+        }
+        self.consider_giving_up(now, index);
+    }
+
+    /// A node that is there and has more of a log than we.
+    fn who_has_more(&self, key: LogKey, have: u64) -> Option<LogKey> {
+        let has_more = |node: &&Node| {
+            node.key == key
+                || node
+                    .hello
+                    .positions
+                    .iter()
+                    .any(|position| position.log == key && position.seq > have)
+        };
+        self.nodes.all_present().find(has_more).map(|node| node.key)
+    }
+
+    /// Nobody who is there has it.
+    fn consider_giving_up(&mut self, now: u64, index: u16) {
+        let Some(log) = self.logs.get_mut(index) else {
+            return;
+        };
+        let since = *log.hopeless_since.get_or_insert(now);
+        let (key, records) = (log.key, log.missing.len());
+        let newer = self.nodes.find(key.node).filter(|node| node.present);
+        if let Some(newer) = newer.filter(|node| node.key.epoch > key.epoch) {
+            // The node itself is back. What its Jool has, and whoever it joined had not, is in its
+            // new log by the time it is synced.
+            let state = State::of(newer.hello.state);
+            let has_joined = matches!(state, Some(State::Synced | State::Alone | State::Degraded));
+            let told = newer.hello.last;
+            let log = self
+                .logs
+                .find(newer.key)
+                .and_then(|index| self.logs.get(index));
+            if has_joined && log.is_some_and(|log| log.have() >= told) {
+                self.forget_missing(index);
+                return;
+            }
+            if now < since + 10 * GIVE_UP {
+                return;
+            }
+        }
+        if now >= since + GIVE_UP {
+            self.forget_missing(index);
+            self.counters.lost_records += records;
+            match self.lost.iter_mut().find(|(node, _)| *node == key.node) {
+                Some((_, lost)) => *lost += records,
+                None => self.lost.push((key.node, records)),
+            }
+            let name = self.name_of(key.node);
+            self.tell(Event::Lost { name, records });
+        }
+    }
+
+    fn forget_missing(&mut self, index: u16) {
+        if let Some(log) = self.logs.get_mut(index) {
+            log.missing.clear();
+            log.due = None;
+            log.hopeless_since = None;
+        }
+    }
+
+    /// The best of the nodes that are there, if it is worth at least so much.
+    fn best_donor(&self, least: u8) -> Option<LogKey> {
+        let worths = self
+            .nodes
+            .all_present()
+            .filter_map(|node| Some((worth(node)?, node)));
+        worths
+            .filter(|(worth, _)| *worth >= least)
+            .max_by_key(|(worth, node)| (*worth, node.hello.sessions, node.key))
+            .map(|(_, node)| node.key)
+    }
+
+    /// Begins to read another node's table: what is beyond our positions, or everything.
+    fn begin_scan(&mut self, now: u64, donor: LogKey, only_missing: bool) {
+        let Some(node) = self.nodes.present(donor) else {
+            return;
+        };
+        let mut reaches = node.hello.positions.clone();
+        reaches.push(Position {
+            log: donor,
+            seq: node.hello.last,
+        });
+        let mut since = Vec::new();
+        if only_missing {
+            since.extend(self.logs.positions());
+            since.push(Position {
+                log: self.own,
+                seq: self.ring.last(),
+            });
+        }
+        let mut missing = Ranges::default();
+        missing.insert(0, u64::from(u32::MAX));
+        self.scan = Some(Scan {
+            donor,
+            token: self.token(),
+            since,
+            reaches,
+            missing,
+            slots: 0,
+            due: now,
+            tries: 0,
+            records: 0,
+            began: now,
+        });
+        self.go_on_with_scan(now);
+    }
+
+    /// Asks for more of a table, or for what was lost of it; or gives it up.
+    fn go_on_with_scan(&mut self, now: u64) {
+        let Some(scan) = &mut self.scan else { return };
+        let Some(donor) = self.nodes.present(scan.donor) else {
+            self.abandon_scan();
+            return;
+        };
+        if scan.due > now {
+            return;
+        }
+        if scan.tries >= TRIES {
+            self.abandon_scan();
+            return;
+        }
+        scan.due = now + back_off(scan.tries);
+        scan.tries += 1;
+        let request = Request {
+            to: scan.donor,
+            token: scan.token,
+            space: Space::Table,
+            ranges: scan.missing.iter().take(MOST_RANGES).collect(),
+            since: scan.since.clone(),
+        };
+        let address = donor.address;
+        self.requests.push_back((address, request));
+    }
+
+    /// The donor is gone. What came is good all the same; another one is looked for.
+    fn abandon_scan(&mut self) {
+        if let Some(scan) = self.scan.take()
+            && scan.since.is_empty()
+            && matches!(self.phase, Phase::Joined)
+        {
+            self.resync_wanted = true;
+        }
+        self.ledger.release_backlog();
+    }
+
+    pub(super) fn handle_replay(&mut self, now: u64, from: LogKey, replay: &Replay<'_>) {
+        if replay.to != self.own.node {
+            return;
+        }
+        let index = self.logs.find(from);
+        let with_transfer = match replay.space {
+            Space::Log => {
+                let log = index.and_then(|index| self.logs.get(index));
+                if log.is_none_or(|log| log.token == 0 || log.token != replay.token) {
+                    return;
+                }
+                false
+            }
+            Space::Table => {
+                let scan = self.scan.as_ref();
+                if scan.is_none_or(|scan| scan.donor != from || scan.token != replay.token) {
+                    return;
+                }
+                true
+            }
+        };
+        for (place, record) in replay.records() {
+            let session = match record {
+                Ok(session) => session,
+                Err(reason) => {
+                    self.counters.received_rejects.count(reason);
+                    continue;
+                }
+            };
+            let place = self.place(place);
+            self.counters.recovered_records += 1;
+            let session = clamp(&session, &self.ledger, &mut self.counters);
+            let outcome = self.ledger.received(now, &session, place, with_transfer);
+            self.counters.count(outcome);
+            if let Some(scan) = self.scan.as_mut().filter(|_| with_transfer) {
+                scan.records += 1;
+            }
+        }
+        let (first, last) = replay.covers;
+        match replay.space {
+            Space::Log => {
+                let Some(log) = index.and_then(|index| self.logs.get_mut(index)) else {
+                    return;
+                };
+                let before = log.missing.len();
+                if log.missing.remove(first, last) {
+                    self.counters.repaired_records += before - log.missing.len();
+                    log.tries = 0;
+                    log.due = Some(now + if replay.is_last { 0 } else { RETRY });
+                }
+                schedule(log, now);
+            }
+            Space::Table => {
+                let Some(scan) = &mut self.scan else { return };
+                scan.slots = replay.slots;
+                if scan.missing.remove(first, last) {
+                    scan.tries = 0;
+                    scan.due = now + if replay.is_last { 0 } else { RETRY };
+                }
+                if scan.missing.is_empty() {
+                    self.finish_scan(now);
+                }
+            }
+        }
+    }
+
+    /// Our number for a place that another node named.
+    fn place(&mut self, place: Option<(LogKey, u64)>) -> Place {
+        let unlogged = Place {
+            log: UNLOGGED,
+            seq: 0,
+        };
+        let Some((key, seq)) = place else {
+            return unlogged;
+        };
+        if key == self.own {
+            return Place { log: OWN, seq };
+        }
+        let log = self.logs.find_or_add(key);
+        log.map_or(unlogged, |log| Place { log, seq })
+    }
+
+    fn finish_scan(&mut self, now: u64) {
+        let Some(scan) = self.scan.take() else { return };
+        for reach in &scan.reaches {
+            if reach.log == self.own || reach.seq == 0 {
+                continue;
+            }
+            if let Some(log) = self
+                .logs
+                .find_or_add(reach.log)
+                .and_then(|index| self.logs.get_mut(index))
+            {
+                log.came(1, reach.seq);
+                log.tries = 0;
+                if log.missing.is_empty() {
+                    schedule(log, now);
+                } else {
+                    log.due = Some(now);
+                }
+            }
+        }
+        self.ledger.release_backlog();
+        self.counters.transfers += 1;
+        if scan.since.is_empty() {
+            self.lost.clear();
+        }
+        if let Phase::Joining { transferred, .. } = &mut self.phase {
+            *transferred = true;
+            self.audit.last_donor = Some((scan.donor.node, scan.records));
+        } else {
+            let donor = self.name_of(scan.donor.node);
+            self.tell(Event::CaughtUp {
+                donor,
+                records: scan.records,
+                took: Duration::from_millis(now - scan.began),
+            });
+        }
+    }
+
+    /// Goes on with finding out what the others know.
+    pub(super) fn join(&mut self, now: u64) {
+        let Phase::Joining {
+            since,
+            dumped,
+            transferred,
+            ending,
+        } = self.phase
+        else {
+            return;
+        };
+        if !transferred && self.scan.is_none() {
+            let has_listened = now >= since + LISTEN;
+            // Another one that is new knows less than those that may not have been heard yet.
+            if let Some(donor) = self.best_donor(if has_listened { 1 } else { 2 }) {
+                self.begin_scan(now, donor, false);
+            } else if has_listened {
+                self.phase = Phase::Joining {
+                    since,
+                    dumped,
+                    transferred: true,
+                    ending,
+                };
+                return self.join(now);
+            }
+        }
+        if dumped && transferred && !ending && self.audit.running.is_none() {
+            self.phase = Phase::Joining {
+                since,
+                dumped,
+                transferred,
+                ending: true,
+            };
+            let walk = if self.nodes.all_present().next().is_some() {
+                Walk::AnnounceAdopted
+            } else {
+                Walk::OwnAdopted
+            };
+            self.walks.push_back((walk, 0));
+        }
+    }
+
+    pub(super) fn finish_join(&mut self, now: u64) {
+        let Phase::Joining { since, .. } = self.phase else {
+            return;
+        };
+        self.phase = Phase::Joined;
+        let donor = self.audit.last_donor.take();
+        self.hello.at_once(now);
+        self.tell(Event::Joined {
+            donor: donor.map(|(node, _)| self.name_of(node)),
+            records: donor.map_or(0, |(_, records)| records),
+            took: Duration::from_millis(now - since),
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! What the engine has to tell, in words for operators.
+
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::messages;
+use super::node::Node;
+use crate::jool::Jool;
+use crate::replication::{Event, State};
+
+/// A state is written to the log when it has lasted so long: a datagram that was lost is repaired
+/// long before.
+const LASTING: Duration = Duration::from_secs(1);
+
+impl<J: Jool> Node<J> {
+    /// Writes what happened to the log.
+    pub(super) fn tell_events(&mut self) {
+        while let Some(event) = self.engine.poll_event() {
+            tell(&event);
+        }
+    }
+
+    /// Writes the state to the log if it is another one than was last written.
+    pub(super) fn tell_state(&mut self, now: Instant) {
+        let state = self.engine.state();
+        if state != self.seen_state.0 {
+            self.seen_state = (state, now);
+        }
+        if state == self.told_state || now < self.seen_state.1 + LASTING {
+            return;
+        }
+        self.told_state = state;
+        match state {
+            State::Synced => info!(
+                MESSAGE_ID = messages::SYNCED.id,
+                "synced: nothing that the other nodes have is missing here"
+            ),
+            State::Alone => warn!(
+                MESSAGE_ID = messages::ALONE.id,
+                "alone: no other joold is heard, so no node can take over"
+            ),
+            State::Degraded => warn!(
+                MESSAGE_ID = messages::DEGRADED.id,
+                "degraded: {}",
+                self.engine.status(now).reasons.join("; ")
+            ),
+            // Told when they are entered.
+            State::Waiting | State::Joining => {}
+        }
+    }
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::PeerFound { name, address } => info!(
+            MESSAGE_ID = messages::PEER_FOUND.id,
+            "{name} is there, at {address}"
+        ),
+        Event::PeerLost { name, address } => warn!(
+            MESSAGE_ID = messages::PEER_LOST.id,
+            "{name}, at {address}, has not been heard for more than a second"
+        ),
+        Event::Joined {
+            donor: Some(donor),
+            records,
+            took,
+        } => info!(
+            MESSAGE_ID = messages::JOINED.id,
+            "joined: {records} records came from {donor} in {} ms",
+            took.as_millis()
+        ),
+        Event::Joined { donor: None, .. } => info!(
+            MESSAGE_ID = messages::JOINED.id,
+            "joined: there is no other joold, so the sessions of our own Jool are all there are"
+        ),
+        Event::CaughtUp {
+            donor,
+            records,
+            took,
+        } => info!(
+            MESSAGE_ID = messages::CAUGHT_UP.id,
+            "caught up with {donor}: {records} records in {} ms",
+            took.as_millis()
+        ),
+        Event::Lost { name, records } => warn!(
+            MESSAGE_ID = messages::RECORDS_LOST.id,
+            "{records} records of {name} are lost: no node that is there has them"
+        ),
+        Event::Audited(audit) => info!(
+            MESSAGE_ID = messages::AUDITED.id,
+            "compared the tables: {} sessions in Jool, of which {} had to be announced; {} had to \
+             be given to it",
+            audit.sessions,
+            audit.announced,
+            audit.injected
+        ),
+        Event::Drift { name, what } => warn!(
+            MESSAGE_ID = messages::DRIFT.id,
+            "{} of our own Jool and of {name}'s differ; sessions may not fit after a failover, make \
+             them the same",
+            what.name()
+        ),
+        Event::DriftEnded { name, what } => {
+            info!(
+                "{} of our own Jool and of {name}'s are the same again",
+                what.name()
+            );
+        }
+        Event::Namesake(address) => error!(
+            MESSAGE_ID = messages::NAMESAKE.id,
+            "{address} says that it is this very node, so neither hears the other; set another \
+             \"node name\" in one of the two"
+        ),
+        Event::ForeignVersion(address) => warn!(
+            "{address} speaks another version of the protocol, or is no joold; its frames are \
+             ignored and counted, this is said once"
+        ),
+    }
+}

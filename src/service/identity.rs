@@ -1,0 +1,86 @@
+//! Which node this is, to the others.
+
+use std::fs;
+use std::os::linux::fs::MetadataExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::config::Config;
+use crate::replication;
+
+/// How a node takes part in replication.
+pub(super) fn settings(config: &Config) -> replication::Settings {
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let epoch = epoch.map_or(1, |since| since.as_millis());
+    replication::Settings {
+        node: node(config),
+        // Higher than in any run before, as long as the clock is not set back.
+        epoch: u64::try_from(epoch).unwrap_or(u64::MAX),
+        name: name(config),
+        format: config.record_format,
+        most_sessions: usize::try_from(config.max_sessions).unwrap_or(usize::MAX),
+        ..replication::Settings::default()
+    }
+}
+
+/// What people call it: as configured, else after the host.
+pub(super) fn name(config: &Config) -> String {
+    if let Some(name) = &config.node_name {
+        return name.clone();
+    }
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match (host.trim(), config.jool.instance.as_str()) {
+        (host, "default") => host.to_owned(),
+        (host, instance) => format!("{host} {instance}"),
+    }
+}
+
+/// Its number: that of its name if one was given, else of the machine, the network namespace, the
+/// instance and the port, which are the same after a restart and differ between the nodes of one
+/// machine.
+fn node(config: &Config) -> u64 {
+    if let Some(name) = &config.node_name {
+        return digest(name.as_bytes());
+    }
+    let machine = fs::read("/etc/machine-id").unwrap_or_default();
+    let namespace = fs::metadata("/proc/thread-self/ns/net");
+    let namespace = namespace.map_or((0, 0), |file| (file.st_dev(), file.st_ino()));
+    let listens = config.network.listen_address();
+    digest(
+        format!(
+            "{}\n{namespace:?}\n{}\n{listens}",
+            String::from_utf8_lossy(&machine).trim(),
+            config.jool.instance
+        )
+        .as_bytes(),
+    )
+}
+
+/// FNV-1a, 64 bits; never 0. Not secret, but for the machine's id, which it hides well enough on a
+/// link that is trusted with the sessions themselves.
+fn digest(bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_the_same_after_a_restart_and_another_with_another_instance_or_name() {
+        let config = Config::default();
+        assert_eq!(node(&config), node(&config));
+        let mut other = config.clone();
+        other.jool.instance = "other".to_owned();
+        assert_ne!(node(&config), node(&other));
+        assert!(name(&other).ends_with(" other"));
+        other.node_name = Some("nat64-a".to_owned());
+        assert_ne!(node(&config), node(&other));
+        assert_eq!(name(&other), "nat64-a");
+        let mut elsewhere = Config::default();
+        elsewhere.node_name = Some("nat64-a".to_owned());
+        assert_eq!(node(&elsewhere), node(&other));
+    }
+}
