@@ -11,8 +11,8 @@ use crate::config::{self, Name};
 ///
 /// Settings are described by `jooldctl check --help`; JOOLD_LOG=debug logs more.
 ///
-/// Exit status: 0 stopped by a signal, 64 usage, 69 no Jool, 71 the system refused something,
-/// 77 not permitted, 78 configuration.
+/// Exit status: 0 stopped by a signal, 64 usage, 69 no Jool, 71 an interface is missing or the
+/// system refused something, 77 not permitted, 78 configuration.
 #[derive(Debug, Parser)]
 #[command(name = "joold", version)]
 pub struct Joold {

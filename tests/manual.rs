@@ -197,6 +197,9 @@ that a restart loses no datagram. NAME is that of the interface to the other nod
 configured: systemctl enable --now joold@eth0. Where a name has characters that a unit's may not have,
 write \xNN for each of their bytes.
 
+If the interface is not there, systemctl start fails, and systemd starts the service again every second
+until it is. A mistake in the configuration is not tried again.
+
 systemctl reload joold@NAME reads the configuration again, all or nothing; an address or port that
 changed belongs to the socket unit, too, and is taken over there by systemctl daemon-reload and systemctl
 restart joold@NAME.socket, which restarts the service with it.
@@ -223,7 +226,8 @@ joold@NAME.service joold@NAME.socket.
 
 - 69: There was no Jool instance to work with in time ("jool wait").
 
-- 71: The system refused something, or the interface is not there.
+- 71: An interface or address is not there, or the system refused something. The service is started again
+every second until it is.
 
 - 77: Not permitted: CAP_NET_ADMIN is needed in the initial user namespace.
 

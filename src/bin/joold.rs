@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            error!("{failure}");
+            error!(MESSAGE_ID = messages::FAILED.id, "{failure}");
             ExitCode::from(failure.exit_status())
         }
     }
