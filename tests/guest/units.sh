@@ -8,6 +8,14 @@
 
 PACKAGE=/scenario/joold.deb
 
+# Of what is under test only the package, and nothing that was built beside it.
+mkdir -p "$LOGS/bin"
+ln -sf /scenario/bin/guest-lab "$LOGS/bin/"
+PATH=$LOGS/bin:${PATH#/scenario/bin:}
+
+# undo: what a scenario itself has to put back.
+undo() { :; }
+
 # Leaves no unit and no package behind, however the scenario ends.
 purge_package() {
     local status=$?
@@ -18,6 +26,7 @@ purge_package() {
     systemctl stop 'joold@*.service' 'joold@*.socket'
     rm -rf /run/systemd/system/joold@*
     dpkg --purge joold >/dev/null 2>&1
+    undo
     systemctl daemon-reload
     systemctl reset-failed
     exit "$status"
@@ -69,6 +78,60 @@ journal_has() {
     journalctl --quiet --no-pager --output=cat --since "@$BEGAN" --unit "joold@$1.service" | grep -q -e "$2"
 }
 BEGAN=$(date +%s)
+
+# said_since TIME NAME PATTERN: whether joold@NAME itself logged that since then.
+said_since() {
+    journalctl --quiet --no-pager --output=cat --since "$1" --unit "joold@$2.service" --identifier joold \
+        | grep -q -e "$3"
+}
+
+# timestamp: for said_since.
+timestamp() { date '+%F %T.%6N'; }
+
+# --- This machine itself as a node, beside those that are namespaces.
+
+# machine: gives it eth0, on the sync network, and an instance that jool.service makes.
+machine() {
+    machine_link
+    mkdir -p /etc/jool
+    jool_configuration >/etc/jool/jool.conf
+    systemctl start jool
+}
+
+# machine_link: its link to the sync network, under the name eth0.
+machine_link() {
+    ip link add eth0 type veth peer name machine netns sync
+    ip addr add fd64::ff/64 dev eth0 nodad
+    ip link set eth0 up
+    ip -n sync link set machine master sync up
+    wait_for 10 "the sync network forwards for this machine" forwards machine
+}
+
+# jool_configuration: what jool.service is to make, the same instance as on all nodes.
+jool_configuration() {
+    local protocol entries=''
+    for protocol in TCP UDP ICMP; do
+        entries+="${entries:+, }{ \"protocol\": \"$protocol\", \"prefix\": \"198.51.100.0/28\", \"port range\": \"61001-65535\" }"
+    done
+    echo "{ \"instance\": \"default\", \"framework\": \"netfilter\", \"global\": { \"pool6\": \"$POOL6\" }, \"pool4\": [ $entries ] }"
+}
+
+# undo_machine: without any of that, whichever of it there is.
+undo_machine() {
+    systemctl disable --quiet --now jool
+    rm -f /etc/jool/jool.conf
+    ip link del eth0
+} 2>/dev/null
+
+# at NAMESPACE COMMAND…: as lib.sh's, and at machine: here.
+at() {
+    if [ "$1" = machine ]; then
+        shift
+        "$@"
+    else
+        ip netns exec "$@"
+    fi
+}
 
 # A client's number, for traffic that has sessions of its own.
 CLIENT=100

@@ -40,7 +40,20 @@ for name in sA sB; do
     synchronises "$name" || fail "joold@$name is not up after a restart"
     under_traffic "kill -9 of joold@$name" kill_main "$name"
 done
+# Each time with other settings of the network, so that sockets are opened anew.
+reload_all() {
+    local hops
+    for hops in 2 3 1; do
+        for name in sA sB; do
+            echo "{ \"ttl\": $hops }" >"/etc/joold/$name.json"
+            systemctl reload "joold@$name"
+        done
+    done
+    rm /etc/joold/sA.json /etc/joold/sB.json
+}
 before="$(property sA MainPID) $(property sB MainPID)"
+under_traffic "reloads" reload_all
+[ "$(property sA MainPID) $(property sB MainPID)" = "$before" ] || fail "a reload is a restart"
 SESSIONS=4000 under_traffic "upgrade" install_package
 another_process sA "${before% *}" || fail "the upgrade has not restarted joold@sA"
 another_process sB "${before#* }" || fail "the upgrade has not restarted joold@sB"
@@ -82,6 +95,9 @@ journal_has sB 'read the configuration again' || fail "joold@sB did not read its
 echo '{ "multicast port": "x" }' >/etc/joold/sB.json
 ! systemctl reload joold@sB 2>/dev/null || fail "a reload takes a configuration that is none"
 journal_has sB '"multicast port"' || fail "the journal does not say what is wrong"
+echo '{ "peers": ["fd64::1"], "multicast port": 6465, "in interface": "nowhere" }' >/etc/joold/sB.json
+! systemctl reload joold@sB 2>/dev/null || fail "a reload takes an interface that is not there"
+journal_has sB '"nowhere"' || fail "the journal does not say which interface is missing"
 synchronises sB || fail "joold@sB is not up after a reload that was refused"
 say "a restart of the socket unit takes a changed port over"
 systemctl disable --quiet joold@sB.socket
@@ -107,6 +123,8 @@ ip -n A link set away name sA
 ip -n A addr replace fd64::1/64 dev sA
 ip -n A link set sA up
 wait_for 30 "joold@sA starts when its interface is there" synchronises sA
+[ "$(property sA NRestarts)" != 0 ] || fail "joold@sA was not tried again"
+journal_has sA 'status=71' || fail "a missing interface is not exit status 71"
 say "exit statuses tell systemd what to try again"
 
 # --- Jool comes and goes.
@@ -146,6 +164,10 @@ unit_in A sync.64
 unit_in B sync.65
 systemctl start joold@sync.64 joold@sync.65
 set_arrives 9 A B
+busctl status mx.jool.Joold1.sync_2e64 >/dev/null || fail "joold@sync.64 is not on the bus"
+jooldctl -i sync.64 status | grep -q 'State: running' || fail "jooldctl does not find sync.64"
+systemctl reload joold@sync.64
+journal_has sync.64 'read the configuration again' || fail "joold@sync.64 was not reloaded"
 systemctl stop joold@sync.64 joold@sync.65
 say "names with dots"
 
