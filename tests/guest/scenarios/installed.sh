@@ -40,7 +40,7 @@ shows '^t 80$' busctl get-property $name /mx/jool/Joold1 mx.jool.Joold1 Sessions
 shows '^\.Reload  *method' busctl --no-pager introspect $name /mx/jool/Joold1
 shows '^\.LogLevel  *property' busctl --no-pager introspect $name /org/freedesktop/LogControl1
 shows 'State: running for' jooldctl -i eth0 status
-shows 'fd64::2' jooldctl -i eth0 peers
+shows 'fd64::1' jooldctl -i eth0 peers
 shows '● joold@sB' jooldctl status
 shows 'attached to Jool' journalctl --no-pager -u joold@eth0
 shows 'Subject: Sessions are synchronised from now on' journalctl --no-pager -x -u joold@eth0

@@ -55,7 +55,7 @@ rm -r /etc/joold/broken.json /etc/joold/pipe.json /etc/joold/folder.json
 # repack VERSION TEXT: jool-tools as it is installed, with that version and that text at the end of its joold.
 repack() {
     local folder=$LOGS/$1 path
-    dpkg -L jool-tools | while read -r path; do
+    dpkg -L jool-tools | grep ^/ | while read -r path; do
         if [ ! -d "$path" ] || [ -L "$path" ] && [ ! -d "$path/" ]; then
             mkdir -p "$folder${path%/*}"
             cp -a "$(dpkg-divert --truename "$path")" "$folder$path"
