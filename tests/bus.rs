@@ -147,6 +147,12 @@ fn a_reload_is_all_or_nothing_and_names_every_problem() {
     assert_eq!(address, format!("127.0.0.1:{}", ports.0));
     signals.logs("string \"ConfigurationProblems\"");
 
+    let mut missing = loopback(ports.0, ports.1);
+    missing["out interface"] = "no-such-one".into();
+    bus.folder.file("pair.json", missing.to_string());
+    let (_, message) = error_of(client.reload("pair"));
+    assert!(message.contains("\"no-such-one\""), "{message}");
+
     let moved = free_port();
     bus.folder
         .file("pair.json", loopback(moved, ports.1).to_string());

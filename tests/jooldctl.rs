@@ -118,6 +118,8 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
     assert_eq!((said.status, &said.stdout[..]), (0, "debug\n"), "{said:?}");
     let said = jooldctl(&bus, &["-i", "eth0", "log-level", "loud"]);
     assert_eq!(said.status, 1, "{said:?}");
+    let sentence = "jooldctl: \"loud\" is no log level; ";
+    assert!(said.stderr.starts_with(sentence), "{said:?}");
     assert_eq!(
         jooldctl(&bus, &["-i", "eth0", "log-level"]).stdout,
         "debug\n"

@@ -1,12 +1,13 @@
 //! The daemon: arguments in, library out.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use joold::bus;
-use joold::config::{self, Sources};
+use joold::command_line::Joold;
+use joold::config::{self, Lookups, Sources};
 use joold::jool::kernel::Kernel;
 use joold::jool::simulated::{Simulated, traffic};
 use joold::jool::{Jool, Version};
@@ -15,50 +16,11 @@ use joold::service::{Failure, Node, Setup, journal, messages};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-/// Where the configuration of a daemon that has a name is looked for.
-const CONFIGURATIONS: &str = "/etc/joold";
-
 /// What the stock daemon reads when it is given nothing.
 const STOCK_FILE: &str = "netsocket.json";
 
-/// Synchronises the sessions of this node's Jool, a stateful NAT64, with other nodes.
-///
-/// Settings are described by `jooldctl check --help`; JOOLD_LOG=debug logs more.
-///
-/// Exit status: 0 stopped by a signal, 64 usage, 69 no Jool, 71 the system refused something,
-/// 77 not permitted, 78 configuration.
-#[derive(Parser)]
-#[command(name = "joold", version)]
-struct Arguments {
-    /// The configuration; without it, and without --interface, ./netsocket.json
-    #[arg(value_name = "NETSOCKET.json")]
-    network: Option<PathBuf>,
-
-    /// The stock daemon's second file: the name of the Jool instance
-    #[arg(value_name = "MODSOCKET.json")]
-    instance: Option<PathBuf>,
-
-    /// UDP port to give statistics on, on every address
-    #[arg(value_name = "STATS_PORT")]
-    statistics_port: Option<String>,
-
-    /// Interface to the other nodes; ignored if the configuration names one
-    #[arg(short, long, value_name = "NAME|ADDRESS")]
-    interface: Option<String>,
-
-    /// Name of this daemon, as in joold@NAME; without NETSOCKET.json the configuration is
-    /// /etc/joold/NAME.json, if there is such a file, and NAME is the interface unless that file or
-    /// --interface names one
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-
-    /// In place of the kernel's Jool use one in memory, with this many new sessions per second
-    #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    simulated_jool: Option<u32>,
-}
-
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Joold::try_parse() {
         Ok(arguments) => arguments,
         Err(problem) => {
             // What cannot be printed has no reader.
@@ -67,34 +29,20 @@ fn main() -> ExitCode {
         }
     };
     journal::open();
-    let Arguments {
-        mut network,
-        instance,
-        statistics_port,
-        mut interface,
-        name,
-        simulated_jool,
-    } = arguments;
-    if let (Some(name), None) = (&name, &network) {
-        let file = Path::new(CONFIGURATIONS).join(format!("{name}.json"));
-        network = file.exists().then_some(file);
-        interface = interface.or_else(|| Some(name.clone()));
-    }
-    if network.is_none() && interface.is_none() {
-        if !Path::new(STOCK_FILE).exists() {
-            error!("no configuration: give a file, or --interface, or a {STOCK_FILE} here");
-            return ExitCode::from(78);
-        }
-        network = Some(STOCK_FILE.into());
-    }
-    let name = name.unwrap_or_else(|| default_name(interface.as_deref(), network.as_deref()));
-    let sources = Sources {
-        network,
-        instance,
-        statistics_port,
-        interface,
+    let Some(sources) = sources(&arguments) else {
+        error!("no configuration: give a file, or --name, or --interface, or a {STOCK_FILE} here");
+        return ExitCode::from(78);
     };
-    let config = match config::load(&sources) {
+    let name = arguments
+        .name
+        .map_or_else(|| default_name(&sources), |name| name.to_string());
+    // An interface that is not there yet is no mistake in the configuration: opening the network
+    // tells of it, with an exit status that lets systemd try again.
+    let lookups = Lookups {
+        interface: &|_| Ok(()),
+        ..Lookups::system()
+    };
+    let config = match config::load_with(&sources, &lookups) {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems.0 {
@@ -113,21 +61,53 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(setup, inherited.jool, &name, simulated_jool)),
+        Ok(runtime) => {
+            runtime.block_on(run(setup, inherited.jool, &name, arguments.simulated_jool))
+        }
         Err(error) => Err(Failure::System("starting", error)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            error!("{failure}");
+            error!(MESSAGE_ID = messages::FAILED.id, "{failure}");
             ExitCode::from(failure.exit_status())
         }
     }
 }
 
-fn default_name(interface: Option<&str>, network: Option<&Path>) -> String {
-    match (interface, network.and_then(Path::file_stem)) {
-        (Some(interface), _) => interface.to_owned(),
+/// Where the configuration comes from; `None`: there is none.
+fn sources(arguments: &Joold) -> Option<Sources> {
+    let Joold {
+        network,
+        instance,
+        statistics_port,
+        interface,
+        name,
+        ..
+    } = arguments;
+    let mut sources = match (network, name) {
+        (None, Some(name)) => name.sources(),
+        (network, _) => Sources {
+            network: network.clone(),
+            ..Sources::default()
+        },
+    };
+    if sources.network.is_none() && interface.is_none() {
+        if !Path::new(STOCK_FILE).exists() {
+            return None;
+        }
+        sources.network = Some(STOCK_FILE.into());
+    }
+    sources.instance.clone_from(instance);
+    sources.statistics_port.clone_from(statistics_port);
+    sources.interface = interface.clone().or(sources.interface);
+    Some(sources)
+}
+
+fn default_name(sources: &Sources) -> String {
+    let stem = sources.network.as_deref().and_then(Path::file_stem);
+    match (&sources.interface, stem) {
+        (Some(interface), _) => interface.clone(),
         (None, Some(stem)) => stem.to_string_lossy().into_owned(),
         (None, None) => "default".to_owned(),
     }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
-use zbus::{Connection, OwnedVariant, Proxy, Variant};
+use zbus::{Connection, OwnedVariant, Proxy, Variant, fdo};
 
 use crate::bus::{INTERFACE, PATH, bus_name};
 use view::{Style, clock};
@@ -36,6 +36,8 @@ pub enum Error {
     },
     /// The daemon said no.
     Refused(String),
+    /// It is not for this user.
+    Denied(String),
     /// The conversation failed.
     Bus(zbus::Error),
     /// The terminal failed.
@@ -64,7 +66,8 @@ impl fmt::Display for Error {
             Self::NotRunning { name, running } => {
                 write!(f, "joold@{name} is not running; running: {}", running.join(", "))
             }
-            Self::Refused(reason) => f.write_str(reason),
+            // The daemon's own words are a sentence already.
+            Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
             Self::Bus(error) => write!(f, "the daemon could not be asked: {error}"),
             Self::Output(error) => write!(f, "cannot write: {error}"),
         }
@@ -87,11 +90,7 @@ impl Error {
         match self {
             Self::NoBus(_) | Self::NoDaemon | Self::NotRunning { .. } => 69,
             Self::Several(_) => 64,
-            Self::Bus(zbus::Error::MethodError(name, ..))
-                if name.as_str() == "org.freedesktop.DBus.Error.AccessDenied" =>
-            {
-                77
-            }
+            Self::Denied(_) => 77,
             _ => 1,
         }
     }
@@ -100,12 +99,12 @@ impl Error {
 impl From<zbus::Error> for Error {
     fn from(error: zbus::Error) -> Self {
         match error {
-            // The daemon's own words are a sentence already.
-            zbus::Error::MethodError(name, Some(text), message)
-                if name.as_str() == "org.freedesktop.DBus.Error.AccessDenied" =>
-            {
-                Self::Bus(zbus::Error::MethodError(name, Some(text), message))
-            }
+            zbus::Error::FDO(error) => match *error {
+                fdo::Error::AccessDenied(text)
+                | fdo::Error::InteractiveAuthorizationRequired(text) => Self::Denied(text),
+                fdo::Error::InvalidArgs(text) => Self::Refused(text),
+                error => Self::Bus(error.into()),
+            },
             zbus::Error::MethodError(_, Some(text), _) => Self::Refused(text),
             error => Self::Bus(error),
         }
@@ -141,7 +140,7 @@ impl Client {
     /// There is no bus.
     pub async fn connect() -> Result<Self, Error> {
         let bus = Connection::system().await.map_err(Error::NoBus)?;
-        let names = zbus::fdo::DBusProxy::new(&bus).await?.list_names().await;
+        let names = fdo::DBusProxy::new(&bus).await?.list_names().await;
         let names = names.map_err(|error| Error::Bus(error.into()))?;
         let prefix = format!("{INTERFACE}.");
         let mut running = Vec::new();
@@ -304,9 +303,16 @@ pub async fn peers(daemons: &[Daemon], json: bool) -> Result<(), Error> {
             .map(|(name, peers)| json!({ "Name": name, "Peers": peers }));
         return put(&format!("{}\n", Json::from_iter(objects)));
     }
+    let several = all.len() > 1;
     let tables: Vec<String> = all
         .iter()
-        .map(|(name, peers)| view::peers(name, peers, &style, clock()))
+        .map(|(name, peers)| {
+            let table = view::peers(name, peers, &style, clock());
+            match peers.as_array() {
+                Some(peers) if several && !peers.is_empty() => format!("joold@{name}\n{table}"),
+                _ => table,
+            }
+        })
         .collect();
     put(&tables.join("\n"))
 }
@@ -389,6 +395,28 @@ impl Style {
         Self {
             terminal,
             colour: terminal && !plain,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_daemon_answers_is_told_in_its_own_words() {
+        let words = || "run this as root".to_owned();
+        for (error, status) in [
+            (fdo::Error::AccessDenied(words()), 77),
+            (fdo::Error::InteractiveAuthorizationRequired(words()), 77),
+            (fdo::Error::InvalidArgs(words()), 1),
+        ] {
+            let error = Error::from(zbus::Error::from(error));
+            assert_eq!(
+                (error.to_string(), error.exit_status()),
+                (words(), status),
+                "{error:?}"
+            );
         }
     }
 }

@@ -173,7 +173,9 @@ pub(super) fn status(properties: &Map<String, Json>, style: &Style, now: u64) ->
     } else {
         row("Dropped", &style.paint("1;31", &drops.join(", ")));
     }
-    row("Error", text(properties, "LastError"));
+    if text(properties, "LastError") != text(properties, "StateReason") {
+        row("Error", text(properties, "LastError"));
+    }
     let files = list(properties, "ConfigurationFiles").join(", ");
     let files = if files.is_empty() { "defaults" } else { &files };
     let loaded = age(now, number(properties, "ConfigurationLoaded"));

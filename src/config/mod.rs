@@ -8,6 +8,7 @@
 mod check;
 mod json;
 mod keys;
+mod name;
 mod problem;
 mod reader;
 mod services;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use check::{DEFAULT_GROUP, DEFAULT_PORT};
 pub use keys::{KEYS, Key, help};
+pub use name::{FOLDER, Name, NameError};
 pub use problem::{Problem, Problems};
 
 use crate::jool;
@@ -52,6 +54,8 @@ pub struct Config {
 pub struct Sources {
     /// The stock daemon's first file, which may hold every key here.
     pub network: Option<PathBuf>,
+    /// Whether the first file may be missing: then everything in it has its default.
+    pub network_is_optional: bool,
     /// The stock daemon's second file, which may hold `instance` only.
     pub instance: Option<PathBuf>,
     /// The stock daemon's third argument: a port number or a UDP service name. It turns statistics
@@ -64,10 +68,18 @@ pub struct Sources {
 impl Sources {
     /// The files, in the order of the command line.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        [&self.network, &self.instance]
+        [self.network(), self.instance.as_ref()]
             .into_iter()
             .flatten()
             .cloned()
+    }
+
+    /// The first file, unless it is missing and may be.
+    fn network(&self) -> Option<&PathBuf> {
+        let missing = |path: &&PathBuf| matches!(path.try_exists(), Ok(false));
+        self.network
+            .as_ref()
+            .filter(|path| !(self.network_is_optional && missing(path)))
     }
 }
 
@@ -134,15 +146,15 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
 ///
 /// Everything that is wrong with the files and the command line; see [`parse`].
 pub fn load_with(sources: &Sources, lookups: &Lookups) -> Result<Config, Problems> {
-    let document = |path: &Option<PathBuf>| {
-        path.as_deref().map(|path| Document {
+    let document = |path: Option<&PathBuf>| {
+        path.map(|path| Document {
             name: path.display().to_string(),
             content: read(path),
         })
     };
     let input = Input {
-        network: document(&sources.network),
-        instance: document(&sources.instance),
+        network: document(sources.network()),
+        instance: document(sources.instance.as_ref()),
         statistics_port: sources.statistics_port.clone(),
         interface: sources.interface.clone(),
     };
@@ -369,6 +381,21 @@ mod tests {
         let config = load_with(&sources, &ANYWHERE).unwrap();
         assert_eq!(config.network, accepted(STOCK_IPV6).network);
         assert_eq!(config.jool.instance, "nat64");
+    }
+
+    #[test]
+    fn an_optional_file_is_read_if_it_is_there() {
+        let folder = Folder::new("optional");
+        let mut sources = Sources {
+            network: Some(folder.0.join("eth0.json")),
+            network_is_optional: true,
+            ..Sources::default()
+        };
+        assert_eq!(load(&sources), Ok(Config::default()));
+        assert_eq!(sources.files().count(), 0);
+        sources.network = folder.file("eth0.json", STOCK_INSTANCE);
+        assert_eq!(load(&sources).unwrap().jool.instance, "nat64");
+        assert_eq!(sources.files().count(), 1);
     }
 
     #[test]

@@ -52,17 +52,15 @@ impl std::error::Error for Failure {
 }
 
 impl Failure {
-    /// The exit status: 69 no Jool, 77 not permitted, 78 interfaces that are not as the
-    /// configuration says, 71 anything else.
+    /// The exit status: 69 no Jool, 77 not permitted, 78 interfaces that do not fit together, 71
+    /// anything else: an interface that is not there, too, because it may come.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Jool(Unavailable::Permission, _) => 77,
             Self::Jool(..) => 69,
-            Self::Network(
-                OpenError::Interface(_)
-                | OpenError::InterfaceRequired(_)
-                | OpenError::InterfacesDiffer { .. },
-            ) => 78,
+            Self::Network(OpenError::InterfaceRequired(_) | OpenError::InterfacesDiffer { .. }) => {
+                78
+            }
             Self::Network(_) | Self::Statistics(..) | Self::System(..) => 71,
         }
     }

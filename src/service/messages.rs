@@ -67,6 +67,11 @@ pub const STOPPED: Message = Message {
     id: "5367316804e04de8a97962d9df22cc15",
     name: "stopped",
 };
+/// The daemon ends by itself; its exit status says why.
+pub const FAILED: Message = Message {
+    id: "0ca8882d9447431e91067d26ae8c6913",
+    name: "failed",
+};
 /// There is no system bus, or the daemon's name there is taken.
 pub const BUS_UNAVAILABLE: Message = Message {
     id: "48e9d08997f8407e8e4f28dfc57eac7a",
@@ -141,6 +146,7 @@ pub const MESSAGES: &[Message] = &[
     INTERFACE_LOST,
     INTERFACE_RETURNED,
     STOPPED,
+    FAILED,
     BUS_UNAVAILABLE,
     SYNCED,
     ALONE,

@@ -49,6 +49,13 @@ fail() {
     exit 1
 }
 
+# restart_guest: ends this scenario and has it run again, with PHASE=2 in place of 1, after a restart of the
+# guest. Only the disk outlives that.
+restart_guest() {
+    trap - ERR EXIT
+    exit 194
+}
+
 # say TEXT…: progress, with the seconds since the scenario began.
 say() { echo "$SECONDS s: $*"; }
 

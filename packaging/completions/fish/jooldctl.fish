@@ -1,0 +1,67 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_jooldctl_global_optspecs
+    string join \n i/instance= h/help V/version
+end
+
+function __fish_jooldctl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_jooldctl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_jooldctl_using_subcommand
+    set -l cmd (__fish_jooldctl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -s V -l version -d 'Print version'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "status" -d 'Show the state of the daemons'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "peers" -d 'Show the nodes that the daemons have heard'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "watch" -d 'Show the daemons, anew every second'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration again, all or nothing'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "advertise" -d 'Have the daemon send its Jool\'s whole table to the other nodes'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "log-level" -d 'Show or set what the daemon logs: debug, info, warning or err'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "check" -d 'Say everything that is wrong with a configuration, without running it; exit status 0 or 78'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "demo" -d 'Run two nodes with simulated Jools on this machine for ten seconds; exit status 0 if the standby ends up with every session, else 1'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand status" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand status" -l json -d 'Print a JSON array'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand status" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand peers" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand peers" -l json -d 'Print a JSON array'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand peers" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand watch" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand watch" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand reload" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand advertise" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand advertise" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand log-level" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand log-level" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand check" -l interface -d 'Interface to the other nodes; ignored if the configuration names one' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand check" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand check" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand demo" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand demo" -l json -d 'Print a JSON object per line instead of a picture'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "status" -d 'Show the state of the daemons'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "peers" -d 'Show the nodes that the daemons have heard'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "watch" -d 'Show the daemons, anew every second'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "reload" -d 'Have the daemon read its configuration again, all or nothing'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "advertise" -d 'Have the daemon send its Jool\'s whole table to the other nodes'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "log-level" -d 'Show or set what the daemon logs: debug, info, warning or err'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "check" -d 'Say everything that is wrong with a configuration, without running it; exit status 0 or 78'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "demo" -d 'Run two nodes with simulated Jools on this machine for ten seconds; exit status 0 if the standby ends up with every session, else 1'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch reload advertise log-level check demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,281 @@
+//! The manual pages and the completions are made of the command lines and of the configuration's
+//! keys, and committed. `JOOLD_WRITE=1 cargo test --test manual` writes them anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+use joold::command_line::{Joold, Jooldctl};
+use joold::config::{KEYS, Key};
+
+const MANUAL: &str = "Jool session synchronisation";
+
+fn page(title: &str, section: &str, body: &str) -> String {
+    let mut roff = Roff::new();
+    let version = concat!("joold ", env!("CARGO_PKG_VERSION"));
+    roff.control("TH", [title, section, "", version, MANUAL]);
+    format!(
+        ".\\\" Written by tests/manual.rs; do not edit.\n{}{body}",
+        roff.render()
+    )
+}
+
+/// Sections of a page: a heading with `# ` before it, paragraphs with an empty line between them,
+/// and in a list `term: text`, where the term begins with a `- `.
+fn sections(text: &str) -> String {
+    let mut roff = Roff::new();
+    for paragraph in text.split("\n\n").map(str::trim) {
+        let text = paragraph.replace('\n', " ");
+        if let Some(heading) = text.strip_prefix("# ") {
+            roff.control("SH", [heading]);
+        } else if let Some(item) = text.strip_prefix("- ") {
+            let (term, text) = item.split_once(": ").unwrap();
+            roff.control("TP", []);
+            roff.text([bold(term)]);
+            roff.text([roman(text)]);
+        } else {
+            roff.control("PP", []);
+            roff.text([roman(text)]);
+        }
+    }
+    roff.to_roff()
+}
+
+/// The name, the synopsis, the description and the options of a program.
+fn program(command: &Command) -> String {
+    let man = Man::new(command.clone());
+    let mut out = Vec::new();
+    man.render_name_section(&mut out).unwrap();
+    man.render_synopsis_section(&mut out).unwrap();
+    man.render_description_section(&mut out).unwrap();
+    man.render_options_section(&mut out).unwrap();
+    without_preamble(&String::from_utf8(out).unwrap())
+}
+
+/// Each part that is rendered alone begins with definitions; a page needs them once, and the title
+/// has them.
+fn without_preamble(text: &str) -> String {
+    text.lines()
+        .filter(|line| !line.starts_with(".ie ") && !line.starts_with(".el "))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// Every subcommand with its arguments, as subsections.
+fn subcommands(command: &Command) -> String {
+    let mut built = command.clone();
+    built.build();
+    let mut out = String::from(".SH COMMANDS\n");
+    for command in built.get_subcommands() {
+        if command.get_name() == "help" || command.is_hide_set() {
+            continue;
+        }
+        // What every subcommand takes stands at the top.
+        let command = command.clone().mut_args(|argument| {
+            let everywhere = argument.is_global_set() || argument.get_id() == "help";
+            argument.hide(everywhere)
+        });
+        let man = Man::new(command.clone());
+        let (mut synopsis, mut options) = (Vec::new(), Vec::new());
+        man.render_synopsis_section(&mut synopsis).unwrap();
+        man.render_options_section(&mut options).unwrap();
+        let text = |bytes| without_preamble(&String::from_utf8(bytes).unwrap());
+        let mut about = Roff::new();
+        about.control("PP", []);
+        about.text([roman(command.get_about().unwrap().to_string())]);
+        out += &text(synopsis).replace(".SH SYNOPSIS\n", ".SS ");
+        out += &without_preamble(&about.to_roff());
+        out += &text(options).replace(".SH OPTIONS\n", "");
+    }
+    out
+}
+
+fn joold() -> String {
+    let body = program(&Joold::command()) + &without_preamble(&sections(JOOLD));
+    page("joold", "8", &body)
+}
+
+fn jooldctl() -> String {
+    let command = Jooldctl::command();
+    let body = program(&command) + &subcommands(&command) + &without_preamble(&sections(JOOLDCTL));
+    page("jooldctl", "8", &body)
+}
+
+fn joold_json() -> String {
+    let mut keys = Roff::new();
+    keys.control("SH", ["KEYS"]);
+    for key in KEYS {
+        let Key {
+            name,
+            accepts,
+            default,
+            meaning,
+            stock,
+        } = key;
+        let plain = |text: &str| roman(text.replace('`', "\""));
+        keys.control("TP", []);
+        let mut term = vec![bold(format!("\"{name}\""))];
+        if *stock {
+            term.push(roman(" *"));
+        }
+        keys.text(term);
+        keys.text([plain(meaning)]);
+        keys.control("br", []);
+        keys.text([italic("Takes"), roman(" "), plain(accepts), roman(".")]);
+        keys.control("br", []);
+        keys.text([italic("Default:"), roman(" "), plain(default), roman(".")]);
+    }
+    let text = [
+        sections(JOOLD_JSON_BEFORE),
+        keys.to_roff(),
+        sections(JOOLD_JSON_AFTER),
+    ];
+    page("joold.json", "5", &without_preamble(&text.concat()))
+}
+
+fn completion(shell: Shell, mut command: Command) -> String {
+    let mut out = Vec::new();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    // Some lines end with a blank.
+    text.lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+#[test]
+fn the_committed_manual_and_completions_are_current() {
+    let mut files = vec![
+        ("docs/man/joold.8".to_owned(), joold()),
+        ("docs/man/jooldctl.8".to_owned(), jooldctl()),
+        ("docs/man/joold.json.5".to_owned(), joold_json()),
+    ];
+    for command in [Joold::command(), Jooldctl::command()] {
+        let name = command.get_name().to_owned();
+        for (shell, file) in [
+            (Shell::Bash, name.clone()),
+            (Shell::Zsh, format!("_{name}")),
+            (Shell::Fish, format!("{name}.fish")),
+        ] {
+            let path = format!("packaging/completions/{shell}/{file}");
+            files.push((path, completion(shell, command.clone())));
+        }
+    }
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, current) in files {
+        let path = top.join(path);
+        if std::env::var_os("JOOLD_WRITE").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, current).unwrap();
+        } else {
+            let committed = fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                committed == current,
+                "{} is not current; JOOLD_WRITE=1 cargo test --test manual writes it",
+                path.display()
+            );
+        }
+    }
+}
+
+const JOOLD: &str = r#"
+# CONFIGURATION
+
+A JSON file, joold.json(5). As a service it is /etc/joold/NAME.json, and there need not be one: by
+default the nodes find each other by multicast on the interface NAME.
+
+# AS A SERVICE
+
+joold@NAME.service runs joold for the configuration NAME, and joold@NAME.socket holds its UDP socket, so
+that a restart loses no datagram. NAME is that of the interface to the other nodes, if nothing else is
+configured: systemctl enable --now joold@eth0. Where a name has characters that a unit's may not have,
+write \xNN for each of their bytes.
+
+If the interface is not there, systemctl start fails, and systemd starts the service again every second
+until it is. A mistake in the configuration is not tried again.
+
+systemctl reload joold@NAME reads the configuration again, all or nothing; an address or port that
+changed belongs to the socket unit, too, and is taken over there by systemctl daemon-reload and systemctl
+restart joold@NAME.socket, which restarts the service with it.
+
+A stop of the service closes the socket, too, unless that is enabled; systemctl warns all the same that
+the service can still be activated. With systemctl enable joold@NAME.socket the socket is
+open from boot on, and a datagram starts the service. It must be one that is sent to an address of this
+node: a group is not heard before the service has joined it.
+
+For a Jool in another network namespace, give NetworkNamespacePath= to both units: systemctl edit
+joold@NAME.service joold@NAME.socket.
+
+# SIGNALS
+
+- SIGTERM, SIGINT: Ends the daemon; exit status 0.
+
+- SIGHUP: Reads the configuration again, as a reload does. The log tells how it went.
+
+# EXIT STATUS
+
+- 0: A signal ended it.
+
+- 64: Wrong usage.
+
+- 69: There was no Jool instance to work with in time ("jool wait").
+
+- 71: An interface or address is not there, or the system refused something. The service is started again
+every second until it is.
+
+- 77: Not permitted: CAP_NET_ADMIN is needed in the initial user namespace.
+
+- 78: The configuration is not acceptable.
+
+# ENVIRONMENT
+
+- JOOLD_LOG: The least level that is logged: error, warn, info (the default), debug or trace.
+
+# FILES
+
+- /etc/joold/NAME.json: The configuration of joold@NAME.service.
+
+- ./netsocket.json: The configuration without any argument, as with the stock daemon.
+
+# SEE ALSO
+
+jooldctl(8), joold.json(5), jool(8), systemctl(1), journalctl(1)
+"#;
+
+const JOOLDCTL: &str = r#"
+# SEE ALSO
+
+joold(8), joold.json(5), systemctl(1), busctl(1)
+"#;
+
+const JOOLD_JSON_BEFORE: &str = r#"
+# NAME
+
+joold.json - configuration of joold(8)
+
+# SYNOPSIS
+
+/etc/joold/NAME.json
+
+# DESCRIPTION
+
+A JSON object. Every key is optional, and so is the file. An unknown key, a key given twice or a value
+that is not acceptable is refused: jooldctl check FILE says everything that is wrong with a file. The
+stock joold's keys, which are marked * here, mean what they mean there; its second file may be given
+apart or its key "instance" be written here.
+
+systemd opens the UDP socket of joold@NAME.service. joold-generator, which systemd runs at boot and at
+systemctl daemon-reload, tells it the address and port that /etc/joold/NAME.json means.
+"#;
+
+const JOOLD_JSON_AFTER: &str = r#"
+# SEE ALSO
+
+joold(8), jooldctl(8); sample files are in /usr/share/doc/joold/examples
+"#;
