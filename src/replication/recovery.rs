@@ -354,7 +354,10 @@ impl Engine {
             let place = self.place(place);
             self.counters.recovered_records += 1;
             let session = clamp(&session, &self.ledger, &mut self.counters);
-            let outcome = self.ledger.received(now, &session, place, with_transfer);
+            let key = self.ledger.table.key(&session.id);
+            let outcome = self
+                .ledger
+                .received(now, key, &session, place, with_transfer);
             self.counters.count(outcome);
             if let Some(scan) = self.scan.as_mut().filter(|_| with_transfer) {
                 scan.records += 1;

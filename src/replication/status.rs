@@ -202,8 +202,13 @@ impl Engine {
         }
     }
 
+    /// Whether our own Jool dropped something that has not been found yet.
+    fn has_lost(&self) -> bool {
+        self.audit.loss_known || self.audit.finds_loss
+    }
+
     fn is_degraded(&self) -> bool {
-        self.audit.loss_known
+        self.has_lost()
             || !self.lost.is_empty()
             || self.ledger.is_full()
             || self.logs.iter().any(|(_, log)| !log.missing.is_empty())
@@ -222,7 +227,7 @@ impl Engine {
                 "{lost} records of {name} are lost: no node that is there has them"
             ));
         }
-        if self.audit.loss_known {
+        if self.has_lost() {
             reasons.push(
                 "records of our own Jool were lost on the way, its table is being compared"
                     .to_owned(),
