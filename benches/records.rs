@@ -1,16 +1,13 @@
-//! The data path without system calls: records read, checked and written again, per format, and
-//! through the engine in both directions. Throughput is in records.
+//! Records read, checked and written again, per format. Throughput is in records.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::hint::black_box;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use joold::jool::{Instance, Version};
-use joold::replication::Engine;
 use joold::session::{
-    Format, Identity, Pool4, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
+    Format, Identity, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
 };
 
 /// Records in a run: what one JOOLD_ADD takes, and more than a core's first cache holds.
@@ -73,52 +70,9 @@ fn records(c: &mut Criterion) {
     }
 }
 
-/// Newest and oldest version stand for the two formats in use.
-fn instance(version: Version) -> Instance {
-    Instance {
-        name: "default".to_owned(),
-        version,
-        format: version.format(),
-        pool6: Prefix::WELL_KNOWN,
-        timeouts: Timeouts::default(),
-        repairs: Vec::new(),
-        pool4: Pool4::default(),
-        unrepaired: None,
-    }
-}
-
-fn engine(c: &mut Criterion) {
-    let mut group = c.benchmark_group("engine");
-    group.throughput(Throughput::Elements(RECORDS as u64));
-    for version in [Version::NEWEST, Version::OLDEST] {
-        let instance = instance(version);
-        let input = run(instance.format);
-        let (now, from) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 6400)));
-        let mut engine = Engine::new(None);
-        engine.handle_attached(&instance);
-        let mut buffer = Vec::new();
-        group.bench_function(BenchmarkId::new("from Jool to the network", version), |b| {
-            b.iter(|| {
-                engine.handle_local(black_box(&input));
-                while engine.poll_transmit(&mut buffer) {
-                    black_box(&buffer);
-                }
-            });
-        });
-        group.bench_function(BenchmarkId::new("from the network to Jool", version), |b| {
-            b.iter(|| {
-                engine.handle_datagram(now, from, black_box(&input));
-                while engine.poll_inject(&mut buffer) {
-                    black_box(&buffer);
-                }
-            });
-        });
-    }
-}
-
 criterion_group! {
     name = benches;
     config = Criterion::default().measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
-    targets = records, engine
+    targets = records
 }
 criterion_main!(benches);

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use joold::jool::{Instance, Version};
 use joold::net::{Destination, Interface, Network, Outbox, Settings};
-use joold::replication::Engine;
+use joold::replication::{self, Engine};
 use joold::session::{
     Format, Identity, Pool4, Prefix, Protocol, Session, State, Timeouts, Timer, parse_run,
 };
@@ -160,31 +160,57 @@ fn reading_and_writing_records_allocates_nothing() {
     }
 }
 
+fn engine(now: Instant, node: u64, instance: &Instance) -> Engine {
+    let mut engine = Engine::new(
+        now,
+        replication::Settings {
+            node,
+            ..replication::Settings::default()
+        },
+    );
+    engine.handle_attached(now, instance);
+    engine
+}
+
+/// Takes everything out that is to be sent.
+fn transmit(engine: &mut Engine, now: Instant, buffer: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+    while engine.poll_transmit(now, buffer).is_some() {
+        each(buffer);
+    }
+}
+
 #[test]
 fn the_engine_allocates_nothing_between_its_jool_and_the_network() {
+    let start = Instant::now();
     for version in versions() {
         let instance = instance(version);
         let input = run(instance.format);
         let peer = SocketAddr::from(([127, 0, 0, 1], 6400));
-        let mut engine = Engine::new(None);
-        engine.handle_attached(&instance);
+        let mut active = engine(start, 1, &instance);
+        let mut standby = engine(start, 2, &instance);
         let mut buffer = Vec::new();
-        allocates_nothing(&format!("{version}, to the network"), || {
-            engine.handle_local(black_box(&input));
-            while engine.poll_transmit(&mut buffer) {
+        // Each round later than the refresh window, so that every session is announced again.
+        let mut now = start;
+        allocates_nothing(&format!("{version}, announced and received"), || {
+            now += Duration::from_secs(11);
+            active.handle_local(now, black_box(&input));
+            transmit(&mut active, now, &mut buffer, |datagram| {
+                standby.handle_datagram(now, peer, datagram);
+            });
+            while standby.poll_inject(now, &mut buffer) {
                 black_box(&buffer);
             }
         });
-        allocates_nothing(&format!("{version}, to Jool"), || {
-            engine.handle_datagram(Instant::now(), peer, black_box(&input));
-            while engine.poll_inject(&mut buffer) {
-                black_box(&buffer);
-            }
+        allocates_nothing(&format!("{version}, only remembered"), || {
+            active.handle_local(now, black_box(&input));
+            transmit(&mut active, now, &mut buffer, |_| {});
         });
-        let counters = engine.counters();
         let records = 2 * ROUNDS as u64 * u64::from(RECORDS);
-        assert_eq!(counters.sent_records, records);
-        assert_eq!(counters.injected_records, records);
+        let (active, standby) = (active.counters(), standby.counters());
+        assert_eq!(active.sent_records, records);
+        assert_eq!(active.coalesced, records);
+        assert_eq!(standby.received_records, records);
+        assert_eq!(standby.injected_records, records);
     }
 }
 
@@ -214,9 +240,9 @@ async fn exchange_allocates_nothing(local: IpAddr) {
     let [one, other] = free_ports(local);
     let (mut from, mut to) = (network(local, one, other), network(local, other, one));
     let instance = instance(Version::NEWEST);
-    let (mut active, mut standby) = (Engine::new(None), Engine::new(None));
-    active.handle_attached(&instance);
-    standby.handle_attached(&instance);
+    let mut now = Instant::now();
+    let mut active = engine(now, 1, &instance);
+    let mut standby = engine(now, 2, &instance);
     let input = run(instance.format);
     let (mut outbox, mut buffer) = (Outbox::new(), Vec::new());
     let mut before = 0;
@@ -224,10 +250,11 @@ async fn exchange_allocates_nothing(local: IpAddr) {
         if round == ROUNDS {
             before = allocations();
         }
-        active.handle_local(&input);
-        while active.poll_transmit(&mut buffer) {
-            outbox.push(Destination::Everyone, &buffer);
-        }
+        now += Duration::from_secs(11);
+        active.handle_local(now, &input);
+        transmit(&mut active, now, &mut buffer, |datagram| {
+            outbox.push(Destination::Everyone, datagram);
+        });
         while !outbox.is_empty() {
             from.send(&mut outbox);
             if !outbox.is_empty() {
@@ -237,11 +264,11 @@ async fn exchange_allocates_nothing(local: IpAddr) {
         while to.counters().received_datagrams < from.counters().sent_datagrams {
             to.readable().await.unwrap();
             to.receive(|datagram| {
-                standby.handle_datagram(Instant::now(), datagram.from, datagram.bytes);
+                standby.handle_datagram(now, datagram.from, datagram.bytes);
             })
             .unwrap();
         }
-        while standby.poll_inject(&mut buffer) {
+        while standby.poll_inject(now, &mut buffer) {
             black_box(&buffer);
         }
     }

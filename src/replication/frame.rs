@@ -34,6 +34,8 @@ const REPLAY_LOGS: usize = 4;
 /// Records in a replay.
 pub(super) const REPLAY_RECORDS: usize =
     (MAX_FRAME - HEAD - 8 - 4 - 1 - 8 * 3 - 1 - 2 - REPLAY_LOGS * 16) / (1 + 8 + BODY);
+/// The highest place in a log, or slot, that makes sense: sums of a few do not overflow.
+const HIGHEST: u64 = 1 << 48;
 /// The log of a record that is in none.
 const NO_LOG: u8 = 0xff;
 
@@ -194,13 +196,21 @@ impl<'a> Reader<'a> {
         self.bytes().map(u64::from_be_bytes)
     }
 
+    /// A place in a log, or the number of a slot.
+    fn number(&mut self) -> Result<u64, Unreadable> {
+        let number = self.u64()?;
+        (number <= HIGHEST)
+            .then_some(number)
+            .ok_or(Unreadable::Malformed)
+    }
+
     fn log(&mut self) -> Result<LogKey, Unreadable> {
         let (node, epoch) = (self.u64()?, self.u64()?);
         Ok(LogKey { node, epoch })
     }
 
     fn range(&mut self) -> Result<(u64, u64), Unreadable> {
-        let (from, to) = (self.u64()?, self.u64()?);
+        let (from, to) = (self.number()?, self.number()?);
         if from > to {
             return Err(Unreadable::Malformed);
         }
@@ -228,7 +238,7 @@ impl<'a> Reader<'a> {
     }
 
     fn position(&mut self) -> Result<Position, Unreadable> {
-        let (log, seq) = (self.log()?, self.u64()?);
+        let (log, seq) = (self.log()?, self.number()?);
         Ok(Position { log, seq })
     }
 
@@ -254,7 +264,7 @@ impl<'a> Frame<'a> {
         let from = reader.log()?;
         let content = match kind {
             KIND_DATA => Content::Data(Data {
-                first: reader.u64()?,
+                first: reader.number()?,
                 count: reader.u16()?,
             }),
             KIND_HELLO => Content::Hello(Hello::parse(&mut reader)?),
@@ -273,9 +283,7 @@ impl<'a> Frame<'a> {
         if from.node == 0 || from.epoch == 0 {
             return Err(Unreadable::Malformed);
         }
-        if let Content::Data(data) = &content
-            && (data.first == 0 || data.first.checked_add(data.count.into()).is_none())
-        {
+        if matches!(&content, Content::Data(data) if data.first == 0) {
             return Err(Unreadable::Malformed);
         }
         Ok(Self { from, content })
@@ -284,7 +292,7 @@ impl<'a> Frame<'a> {
 
 impl Hello {
     fn parse(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        let last = reader.u64()?;
+        let last = reader.number()?;
         let state = reader.u8()?;
         let flags = reader.u8()?;
         let record_length = reader.u8()?;
@@ -320,7 +328,7 @@ impl<'a> Replay<'a> {
         let (to, token, space) = (reader.u64()?, reader.u32()?, reader.space()?);
         let covers = reader.range()?;
         let is_last = reader.u8()? & 1 != 0;
-        let slots = reader.u64()?;
+        let slots = reader.number()?;
         let (logs, records) = (reader.u8()?, reader.u8()?);
         Ok(Self {
             to,
@@ -340,7 +348,7 @@ impl<'a> Replay<'a> {
         let (records, _) = self.records.as_chunks::<{ 1 + 8 + BODY }>();
         records.iter().map(move |record| {
             let mut reader = Reader(record);
-            let read = (|| Ok((reader.u8()?, reader.u64()?, reader.bytes::<BODY>()?)))();
+            let read = (|| Ok((reader.u8()?, reader.number()?, reader.bytes::<BODY>()?)))();
             let Ok((log, seq, body)) = read.map_err(|_: Unreadable| ()) else {
                 return (None, Err(Reject::Malformed));
             };

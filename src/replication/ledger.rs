@@ -62,6 +62,8 @@ pub(super) struct Ledger {
     /// What is injected when a transfer is complete, in one order.
     backlog: Queue,
     backlog_released: bool,
+    /// The run that is being written is of what came with a transfer.
+    from_backlog: bool,
     /// Entries per log that other nodes keep.
     per_log: Vec<u32>,
     /// How [`Marks::SEEN`] looks in the entries that the current audit has seen.
@@ -93,6 +95,7 @@ impl Ledger {
             inject: Queue::new(Marks::INJECT),
             backlog: Queue::new(Marks::BACKLOG),
             backlog_released: false,
+            from_backlog: false,
             per_log: Vec::new(),
             seen: true,
             sweep: 0,
@@ -107,11 +110,16 @@ impl Ledger {
         self.refresh.min(u64::from(timeout / 6))
     }
 
+    /// When a session's latest packet was translated, as far as its lifetime tells.
+    #[inline]
+    fn activity(&self, now: u64, session: &Session) -> u64 {
+        let timeout = self.timeouts.of(session.id.protocol, session.timer);
+        (now + u64::from(session.lifetime)).saturating_sub(u64::from(timeout))
+    }
+
     #[inline]
     fn judge(&self, new: &Session, now: u64, old: &Entry) -> Verdict {
-        let expires = now + u64::from(new.lifetime);
-        let timeout = u64::from(self.timeouts.of(new.id.protocol, new.timer));
-        let new_activity = expires.saturating_sub(timeout);
+        let new_activity = self.activity(now, new);
         let old_activity = old.activity(&self.timeouts);
         if new_activity > old_activity + SIMULTANEOUS {
             return Verdict::Later;
@@ -180,7 +188,7 @@ impl Ledger {
             log: place.log,
             seq: place.seq,
             expires: now + u64::from(session.lifetime),
-            announced: now,
+            announced: self.activity(now, session),
         });
         self.count(place.log, true);
         if let Some(entry) = given_up {
@@ -196,6 +204,7 @@ impl Ledger {
             return;
         };
         let before = entry.log;
+        entry.marks.set(Marks::LOCAL, false);
         (entry.log, entry.seq) = (place.log, place.seq);
         if before != place.log {
             self.count(before, false);
@@ -211,7 +220,7 @@ impl Ledger {
             let slot = self.insert(now, session, Place { log: OWN, seq: 0 });
             return self.announce.push(&mut self.table, slot);
         };
-        let window = self.window(session);
+        let (window, activity) = (self.window(session), self.activity(now, session));
         let seen = self.seen;
         let Some(entry) = self.table.get(slot) else {
             return false;
@@ -228,7 +237,8 @@ impl Ledger {
         (entry.state, entry.timer) = (session.state, session.timer);
         entry.expires = now + u64::from(session.lifetime);
         entry.marks.set(Marks::SEEN, seen);
-        if changed || now >= entry.announced + window {
+        entry.marks.set(Marks::LOCAL, entry.log != OWN);
+        if changed || activity >= entry.announced + window {
             return self.announce.push(&mut self.table, slot);
         }
         false
@@ -290,17 +300,19 @@ impl Ledger {
             return Outcome::Older;
         };
         let entry = *entry;
-        let same_log = entry.log == place.log;
-        if same_log && place.seq <= entry.seq && place.seq != 0 {
+        // Without a log nothing tells which of two records is the later but what they say.
+        let same_log = entry.log == place.log && place.log < UNLOGGED;
+        if same_log && place.seq <= entry.seq {
             return Outcome::Known;
         }
         let verdict = self.judge(session, now, &entry);
         let verdict = match verdict {
             // What a node said later about what it said itself.
-            Verdict::Earlier if same_log && place.seq != 0 => Verdict::Later,
+            Verdict::Earlier if same_log && !entry.marks.has(Marks::LOCAL) => Verdict::Later,
             verdict => verdict,
         };
         let expires = now + u64::from(session.lifetime);
+        let activity = self.activity(now, session);
         let unchanged = (entry.state, entry.timer) == (session.state, session.timer);
         let longer = expires > entry.expires;
         match verdict {
@@ -308,6 +320,10 @@ impl Ledger {
                 // The others know of it, but of something older than we do.
                 if entry.log == ADOPTED {
                     self.put(slot, place);
+                    if let Some(entry) = self.table.get_mut(slot) {
+                        entry.marks.set(Marks::LOCAL, true);
+                        entry.announced = activity;
+                    }
                     if !unchanged || entry.expires > expires + self.window(session) {
                         self.announce.push(&mut self.table, slot);
                     }
@@ -316,7 +332,7 @@ impl Ledger {
             }
             Verdict::Same if !same_log && entry.log != ADOPTED => {
                 if let Some(entry) = self.table.get_mut(slot) {
-                    entry.announced = now;
+                    entry.announced = entry.announced.max(activity);
                     entry.expires = entry.expires.max(expires);
                 }
             }
@@ -324,7 +340,7 @@ impl Ledger {
                 self.put(slot, place);
                 if let Some(entry) = self.table.get_mut(slot) {
                     (entry.state, entry.timer) = (session.state, session.timer);
-                    entry.announced = now;
+                    entry.announced = activity;
                     entry.marks.set(Marks::ANNOUNCE, false);
                     entry.expires = if unchanged {
                         entry.expires.max(expires)
@@ -371,12 +387,13 @@ impl Ledger {
         loop {
             let slot = self.announce.pop(&mut self.table)?;
             let session = self.table.get(slot)?.session(now);
+            let activity = self.activity(now, &session);
             if session.lifetime == 0 {
                 continue;
             }
             self.put(slot, Place { log: OWN, seq });
             if let Some(entry) = self.table.get_mut(slot) {
-                entry.announced = now;
+                entry.announced = activity;
             }
             return Some((slot, session));
         }
@@ -387,20 +404,17 @@ impl Ledger {
         self.announce.len()
     }
 
-    /// The next session for our own Jool.
+    /// The next session for our own Jool. None of a run expires before the one that left before it:
+    /// `None` also when the next one would, and is for another run.
     #[inline]
-    pub(super) fn next_injection(&mut self, now: u64) -> Option<(Slot, Session)> {
+    pub(super) fn next_injection(&mut self, now: u64, begins: bool) -> Option<(Slot, Session)> {
         loop {
-            let slot = match self.inject.pop(&mut self.table) {
-                Some(slot) => slot,
-                None if self.backlog_released => match self.backlog.pop(&mut self.table) {
-                    Some(slot) => slot,
-                    None => {
-                        self.backlog_released = false;
-                        return None;
-                    }
-                },
-                None => return None,
+            let slot = if begins {
+                self.first_injection()?
+            } else if self.from_backlog {
+                self.backlog.pop_sorted(&mut self.table)?
+            } else {
+                self.inject.pop_sorted(&mut self.table)?
             };
             let Some(entry) = self.table.get_mut(slot) else {
                 continue;
@@ -412,6 +426,18 @@ impl Ledger {
                 return Some((slot, session));
             }
         }
+    }
+
+    fn first_injection(&mut self) -> Option<Slot> {
+        self.from_backlog = false;
+        let slot = self.inject.pop(&mut self.table);
+        if slot.is_some() || !self.backlog_released {
+            return slot;
+        }
+        self.from_backlog = true;
+        let slot = self.backlog.pop(&mut self.table);
+        self.backlog_released = slot.is_some();
+        slot
     }
 
     /// Has our own Jool told about a session once more.

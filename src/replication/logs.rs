@@ -1,7 +1,6 @@
 //! What this node has of the other nodes' logs.
 
 use super::frame::{LogKey, Position};
-use super::ledger::Place;
 use super::ranges::Ranges;
 
 /// Logs that are followed at a time, each of a node in one run.
@@ -110,10 +109,6 @@ impl Logs {
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.0.len() >= MOST
-    }
-
     pub(super) fn get(&self, index: u16) -> Option<&Log> {
         self.0.get(usize::from(index))
     }
@@ -130,21 +125,12 @@ impl Logs {
         0..u16::try_from(self.0.len()).unwrap_or(u16::MAX)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Log> {
-        self.0.iter_mut()
-    }
-
     /// Up to where everything of each log is known.
     pub(super) fn positions(&self) -> impl Iterator<Item = Position> + '_ {
         self.0.iter().map(|log| Position {
             log: log.key,
             seq: log.have(),
         })
-    }
-
-    /// The place of a record, as the others name it.
-    pub(super) fn name(&self, place: Place) -> Option<(LogKey, u64)> {
-        self.get(place.log).map(|log| (log.key, place.seq))
     }
 }
 

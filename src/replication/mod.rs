@@ -718,7 +718,7 @@ impl Engine {
         let format = jool.format;
         let expressible = format.can_express(&jool.pool6);
         while run.len() + format.length() <= MAX_RUN {
-            let Some((slot, session)) = self.ledger.next_injection(now) else {
+            let Some((slot, session)) = self.ledger.next_injection(now, run.is_empty()) else {
                 break;
             };
             if !jool.pool4.masks(&session.id) {

@@ -58,9 +58,19 @@ impl Queue {
     /// the one that expires first.
     pub(super) fn pop(&mut self, table: &mut Table) -> Option<Slot> {
         loop {
-            if self.taken == self.leaving.len() {
-                self.refill(table);
+            if let Some(slot) = self.pop_sorted(table) {
+                return Some(slot);
             }
+            self.refill(table);
+            if self.leaving.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// The same, but none once the next would be of those that were sorted later.
+    pub(super) fn pop_sorted(&mut self, table: &mut Table) -> Option<Slot> {
+        loop {
             let slot = Slot(self.leaving.get(self.taken)?.1);
             self.taken += 1;
             let entry = table.get_mut(slot);

@@ -79,8 +79,10 @@ mod tests {
         other.node_name = Some("nat64-a".to_owned());
         assert_ne!(node(&config), node(&other));
         assert_eq!(name(&other), "nat64-a");
-        let mut elsewhere = Config::default();
-        elsewhere.node_name = Some("nat64-a".to_owned());
+        let elsewhere = Config {
+            node_name: Some("nat64-a".to_owned()),
+            ..Config::default()
+        };
         assert_eq!(node(&elsewhere), node(&other));
     }
 }

@@ -44,7 +44,7 @@ pub struct Entry {
     pub seq: u64,
     /// When it expires.
     pub expires: u64,
-    /// When it was last announced, by whoever did.
+    /// Its last activity that was announced, by whoever did: what the other nodes know of.
     pub announced: u64,
 }
 
@@ -61,6 +61,8 @@ impl Marks {
     pub const BACKLOG: Self = Self(8);
     /// It was found in our own Jool, or arrived, since the latest audit began.
     pub const SEEN: Self = Self(4);
+    /// Our own Jool has told something later than the record at the entry's place.
+    pub const LOCAL: Self = Self(16);
     /// The slot holds nothing.
     const VACANT: Self = Self(128);
 

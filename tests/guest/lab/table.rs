@@ -113,6 +113,9 @@ pub struct Advertise {
     /// How many sessions it has
     #[arg(long)]
     sessions: u64,
+    /// Only measure: something else makes the sessions arrive
+    #[arg(long)]
+    unasked: bool,
 }
 
 impl Advertise {
@@ -120,13 +123,18 @@ impl Advertise {
         enter(&self.peer)?;
         let mut jool = jool()?;
         let began = Instant::now();
-        let status = Command::new("ip")
-            .args(["netns", "exec", &self.from, "jool", "session", "advertise"])
-            .status()?;
-        if !status.success() {
-            return Err(format!("jool session advertise: {status}").into());
+        if !self.unasked {
+            let status = Command::new("ip")
+                .args(["netns", "exec", &self.from, "jool", "session", "advertise"])
+                .status()?;
+            if !status.success() {
+                return Err(format!("jool session advertise: {status}").into());
+            }
         }
         let (mut arrived, mut last) = (0, began.elapsed());
+        if self.unasked {
+            last += Duration::from_secs(20);
+        }
         while arrived < self.sessions && began.elapsed() < last + Duration::from_secs(3) {
             thread::sleep(Duration::from_millis(5));
             let now = sessions(&mut jool)?;

@@ -41,6 +41,17 @@ b_logs 'attached to Jool'
 set_arrives 3 A B
 say "B's instance went and came, and sessions arrive"
 
+# Faster than anybody looks.
+at B jool instance remove
+instance B
+set_arrives 5 A B
+say "B's instance was replaced, and sessions arrive"
+
+# What the others know is given to a new instance, old sessions included.
+have_old() { have_set 3 A B; }
+wait_for 15 "B's new instance has what A has" have_old
+say "B's new instance has the sessions of before, too"
+
 forget_log A joold
 forget_log B joold
 at A jool instance remove

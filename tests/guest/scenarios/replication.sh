@@ -1,0 +1,158 @@
+# shellcheck shell=bash
+# Every session at every node, whatever the network, the daemons and the kernel's queue do. What is
+# promised within a time is printed with the time that it took; what fails the scenario is that it does
+# not come about at all.
+. /scenario/guest/lib.sh
+need guest-lab joold tc
+topology A B
+
+# What the statistics line at the end of a daemon's log counts: sent_records NODE
+sent_records() { sed -n 's/.*stops; .* records from Jool, \([0-9]*\) sent .*/\1/p' "$LOGS/$1.joold.log" | tail -n 1; }
+
+# lifetimes NODE: of each session the identity and what is left to it, in milliseconds.
+lifetimes() {
+    at "$1" jool session display --udp --csv --numeric --no-headers |
+        awk -F, '{ n = split($10, t, /[:.]/); ms = 0
+                   if (n == 4) ms = ((t[1] * 60 + t[2]) * 60 + t[3]) * 1000 + t[4]; else ms = -1
+                   print $2 "," $3 "," $8 "," $9, ms }' | LC_ALL=C sort
+}
+
+milliseconds() { date +%s%3N; }
+
+# all_there COUNT NODE…: waits until each has so many sessions, says how long that took from now on, and
+# compares them.
+all_there() {
+    local count=$1 began node
+    began=$(milliseconds)
+    shift
+    for node in "$@"; do
+        wait_for 60 "$node has $count sessions (it has $(sessions "$node"))" has_sessions "$node" "$count"
+    done
+    took=$(($(milliseconds) - began))
+    same_sessions_within 5 "$@"
+}
+
+# fresh: both nodes without a session, and their daemons started.
+fresh() {
+    local node
+    for node in "$@"; do
+        ! is_running "$node" joold || stop_joold "$node"
+        empty "$node"
+    done
+    for node in "$@"; do start_joold "$node"; done
+    for node in "$@"; do wait_for 20 "$node is synced" logged "$node" joold 'synced: nothing'; done
+}
+
+# Coalescing.
+fresh A B
+at C guest-lab flows --sessions 10 --packets 2000 --rate 2000
+all_there 10 A B
+join -j 1 <(lifetimes A) <(lifetimes B) |
+    awk '{ d = $2 - $3; if (d < 0) d = -d; if (d > most) most = d; n++ }
+         END { print n " lifetimes differ by at most " most " ms"; exit !(n == 10 && most < 12000) }' ||
+    fail "the standby's lifetimes are more than a refresh window away: $(lifetimes A) / $(lifetimes B)"
+stop_joold A
+records=$(sent_records A)
+say "10 flows of 2,000 packets: $records records on the wire"
+[ "$records" -le 200 ] || fail "$records records"
+
+# Loss, reordering and duplicates.
+for loss in 1 5 20; do
+    fresh A B
+    for node in A B; do
+        at "$node" tc qdisc add dev "s$node" root netem loss "$loss%" delay 2ms 1ms reorder 25% duplicate 1% limit 100000
+    done
+    at C guest-lab flows --sessions 50000 --rate 10000
+    all_there "$(sessions A)" B
+    say "50,000 sessions, $loss % lost, reordered and repeated: all $(sessions B) there $took ms after the traffic ended"
+    for node in A B; do at "$node" tc qdisc del dev "s$node" root; done
+done
+
+# The standby's daemon is down for 1 s of 6.
+fresh A B
+at C guest-lab flows --sessions 6000 --rate 1000 &
+traffic=$!
+sleep 2
+stop B joold KILL
+sleep 1
+start_joold B
+wait "$traffic"
+all_there "$(sessions A)" B
+say "the standby's daemon was down for 1 s of 6: all $(sessions B) there $took ms after the traffic ended"
+
+# The active's.
+fresh A B
+at C guest-lab flows --sessions 6000 --rate 1000 &
+traffic=$!
+sleep 2
+stop A joold KILL
+sleep 1
+start_joold A
+wait "$traffic"
+all_there "$(sessions A)" B
+say "the active's daemon was down for 1 s of 6: all $(sessions B) there $took ms after the traffic ended"
+
+# The link is cut for 5 s.
+fresh A B
+at C guest-lab flows --sessions 8000 --rate 1000 &
+traffic=$!
+sleep 1
+ip -n sync link set B down
+sleep 5
+ip -n sync link set B up
+wait_for 10 "the sync network forwards for B" forwards B
+wait "$traffic"
+all_there "$(sessions A)" B
+say "the link was cut for 5 s: all $(sessions B) there $took ms after the traffic ended"
+
+# The kernel's queue overflows, because the daemon is held up.
+fresh A B
+at C guest-lab flows --sessions 50 --packets 1 --rate 100 --from 2001:db8:1::77
+all_there "$(sessions A)" B
+kill -STOP "${PIDS[A.joold]}"
+# More than the queue and the socket hold: 65,536 records and what fits 8 MiB.
+at C guest-lab flows --sessions 20000 --packets 6 --rate 0
+kill -CONT "${PIDS[A.joold]}"
+all_there "$(sessions A)" B
+say "A's queue overflowed: all $(sessions B) there $took ms later"
+if [[ $(at A jool --version) == *4.1.13* ]]; then
+    dropped=$(at A jool stats display --all | sed -n 's/^JSTAT_JOOLD_SSS_ENOSPC: //p')
+    say "Jool dropped $dropped records"
+    wait_for 10 "A tells that the tables were compared" logged A joold 'compared the tables'
+fi
+
+# An empty node joins under traffic.
+fresh A B
+at C guest-lab flows --sessions 50000 --rate 0
+all_there "$(sessions A)" B
+node D 4
+instance D
+at C guest-lab flows --sessions 500 --packets 20 --rate 500 --from 2001:db8:1::99 --source-port 40000 &
+traffic=$!
+at C guest-lab latency --times 8 --burst 1 --port 4000 >"$LOGS/lag" &
+latency=$!
+began=$(milliseconds)
+start_joold D
+wait_for 60 "D is synced" logged D joold 'synced: nothing'
+wait "$traffic" "$latency"
+joined=$(sed -n 's/.*\(joined: .*\)/\1/p' "$LOGS/D.joold.log" | tail -n 1)
+all_there "$(sessions A)" B D
+say "D $joined; it is synced, and has all $(sessions D) sessions; meanwhile new sessions reached B: $(cat "$LOGS/lag")"
+stop_joold D
+
+# A stock node in the group.
+for node in A B; do stop_joold "$node"; empty "$node"; done
+empty D
+read -ra files < <(stock_files A)
+start_joold A "${files[@]}"
+read -ra files < <(stock_files B)
+start_joold B "${files[@]}"
+start_stock D
+new_sessions 5
+have_set_all() { have_set 5 A B D; }
+wait_for 20 "the stock node has what ours announced" have_set_all
+move_traffic_to D
+set_arrives 6 A B D
+say "a stock node in the group gave and took every session"
+stop_stock D
+dmesg_is_silent 'nobody received|lacks an instance named' || fail "the kernel complained"
