@@ -2,6 +2,7 @@
 //! that are made of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -46,7 +47,8 @@ pub struct Joold {
 /// Shows and tells the joold daemons of this machine, checks their configurations, and shows what
 /// joold does.
 ///
-/// Exit status: 0 done, 1 refused, 64 usage, 69 no daemon, 77 not permitted, 78 configuration.
+/// Exit status: 0 done, 1 refused, 64 usage, 69 no daemon, 75 not in time, 77 not permitted,
+/// 78 configuration.
 #[derive(Debug, Parser)]
 #[command(name = "jooldctl", version, arg_required_else_help = true)]
 pub struct Jooldctl {
@@ -62,24 +64,42 @@ pub struct Jooldctl {
 /// What jooldctl can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the state of the daemons
+    /// Show whether it is safe to fail over, and to whom, and how the daemons and their peers stand
     Status {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Show the nodes that the daemons have heard
+    /// Show the nodes that the daemons have heard, and how far each is
     Peers {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Show the daemons, anew every second
-    Watch,
+    /// Show the daemons with rates per second, anew every second
+    Watch {
+        /// Print a JSON array every second
+        #[arg(long)]
+        json: bool,
+    },
+    /// Wait until the daemon is synced, and before that until it is there; exit status 75 if that
+    /// takes too long
+    Wait {
+        /// Wait for the state "synced"
+        #[arg(long, required = true)]
+        synced: bool,
+
+        /// How long at most, as in 30s, 500ms or 2m; without it for ever
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        timeout: Option<Duration>,
+    },
     /// Have the daemon read its configuration again, all or nothing
     Reload,
     /// Have the daemon send its Jool's whole table to the other nodes
     Advertise,
+    /// Have the daemon compare its sessions with those of its Jool and of another node, and say what
+    /// it found
+    Resync,
     /// Show or set what the daemon logs: debug, info, warning or err
     LogLevel {
         /// The new level
@@ -100,11 +120,50 @@ pub enum Command {
         #[arg(long, value_name = "NAME|ADDRESS")]
         interface: Option<String>,
     },
-    /// Run two nodes with simulated Jools on this machine for ten seconds; exit status 0 if the
-    /// standby ends up with every session, else 1
+    /// Run three nodes with simulated Jools on this machine for some twelve seconds, with loss and a
+    /// crash; exit status 0 if the standbys end up with every session, else 1
     Demo {
         /// Print a JSON object per line instead of a picture
         #[arg(long)]
         json: bool,
     },
+}
+
+/// A time with its unit; seconds without.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..) {
+        Some("ms") => 1,
+        Some("s" | "") => 1000,
+        Some("m" | "min") => 60_000,
+        Some("h") => 3_600_000,
+        _ => 0,
+    };
+    match digits.parse::<u32>() {
+        Ok(number) if unit > 0 => Ok(Duration::from_millis(u64::from(number) * unit)),
+        _ => Err("accepted: a whole number with ms, s, m or h, as in 30s".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_with_its_unit() {
+        for (text, millis) in [
+            ("30s", 30_000),
+            ("30", 30_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("2min", 120_000),
+            ("1h", 3_600_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1.5s", "30 s", "3d", "1s2", "99999999999s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 }

@@ -10,6 +10,7 @@
 mod common;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -57,14 +58,20 @@ fn the_properties_tell_what_an_operator_asks() {
     let client = bus.client();
     wait_until("sessions of the active node on the standby", || {
         client.property::<u64>("standby", "Sessions") > 0
+            && client.property::<String>("standby", "State") == "synced"
+            && client.property::<bool>("standby", "FailoverSafe")
     });
 
     let text = |property| client.property::<String>("standby", property);
     for (property, expected) in [
         ("Name", "standby".to_owned()),
         ("Version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("State", "running".to_owned()),
+        ("State", "synced".to_owned()),
         ("StateReason", String::new()),
+        ("FailoverTo", "active".to_owned()),
+        ("FailoverReason", String::new()),
+        ("NodeName", "standby".to_owned()),
+        ("Namesake", String::new()),
         ("Instance", "default".to_owned()),
         ("JoolVersion", "4.1.15".to_owned()),
         ("Pool6", "64:ff9b::/96".to_owned()),
@@ -87,6 +94,20 @@ fn the_properties_tell_what_an_operator_asks() {
         assert!(time > year_2020, "{property}: {time}");
     }
 
+    let identity = text("NodeId");
+    assert!(
+        identity.len() == 16 && u64::from_str_radix(&identity, 16).is_ok_and(|number| number > 0),
+        "{identity}"
+    );
+    assert!(client.property::<u64>("standby", "KnownSessions") > 0);
+    assert!(client.property::<u64>("active", "Position") > 0);
+    let audit: HashMap<String, OwnedVariant> = client.property("active", "LastAudit");
+    let number = |key: &str| u64::try_from(audit[key].clone()).unwrap();
+    assert!(number("Ended") > year_2020);
+    assert_eq!((number("Injected"), audit.len()), (0, 5), "{audit:?}");
+    let transfer: HashMap<String, OwnedVariant> = client.property("active", "Transfer");
+    assert!(transfer.is_empty(), "{transfer:?}");
+
     let counters: BTreeMap<String, u64> = client.property("standby", "Counters");
     assert!(counters["received-records"] > 0, "{counters:?}");
     assert_eq!(counters["received-rejected-malformed"], 0);
@@ -98,9 +119,25 @@ fn the_properties_tell_what_an_operator_asks() {
     assert_eq!(*peer["Address"], address);
     let number = |key: &str| u64::try_from(peer[key].clone()).unwrap();
     assert!(number("Datagrams") > 0 && number("Records") > 0, "{peer:?}");
-    assert_eq!(number("Rejected"), 0);
+    assert_eq!(
+        (number("Rejected"), number("Behind"), number("Lag")),
+        (0, 0, 0)
+    );
+    assert!(number("Sessions") > 0, "{peer:?}");
     assert!(number("LastHeard") > year_2020);
-    assert_eq!(peer.len(), 5);
+    for (key, expected) in [
+        ("Kind", "joold"),
+        ("Name", "active"),
+        ("State", "synced"),
+        ("Version", env!("CARGO_PKG_VERSION")),
+        ("JoolVersion", "4.1.15"),
+        ("RecordFormat", "40"),
+    ] {
+        assert_eq!(*peer[key], Variant::from(expected), "{key}");
+    }
+    assert_eq!(*peer["Present"], Variant::from(true));
+    let drift = Vec::<String>::try_from(peer["Drift"].clone()).unwrap();
+    assert_eq!((drift, peer.len()), (Vec::new(), 17), "{peer:?}");
 
     let all = client.properties("standby");
     let declared = include_str!("../dbus/mx.jool.Joold1.xml");
@@ -121,6 +158,55 @@ fn advertise_sends_the_table_and_says_how_many_sessions() {
         .call("pair", (PATH, INTERFACE, "Advertise"), &())
         .unwrap();
     assert!(advertised >= sessions, "{advertised} of {sessions}");
+}
+
+#[test]
+fn a_stock_node_is_listed_by_its_address_and_nobody_can_fail_over_to_it() {
+    let Some(bus) = Bus::start() else { return };
+    let stock = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = stock.local_addr().unwrap();
+    let port = free_port();
+    let daemon = bus.joold("pair", (port, address.port()), 0);
+    daemon.logs("attached to Jool");
+    daemon.logs("on the system bus");
+    // No record, but sent as a stock node sends them: without a word about itself.
+    stock.send_to(&[1; 40], ("127.0.0.1", port)).unwrap();
+    let client = bus.client();
+    let peer = wait_for("the peer", || {
+        let mut peers: Vec<HashMap<String, OwnedVariant>> = client.property("pair", "Peers");
+        peers.pop()
+    });
+    for (key, expected) in [
+        ("Kind", "stock"),
+        ("Name", "127.0.0.1"),
+        ("Address", &address.to_string()),
+        ("State", ""),
+        ("RecordFormat", ""),
+    ] {
+        assert_eq!(*peer[key], Variant::from(expected), "{key}");
+    }
+    assert_eq!(*peer["Present"], Variant::from(true));
+    assert_eq!(client.property::<String>("pair", "State"), "alone");
+    let reason: String = client.property("pair", "StateReason");
+    assert_eq!(reason, "no other joold is heard");
+    assert!(!client.property::<bool>("pair", "FailoverSafe"));
+    assert_eq!(client.property::<String>("pair", "FailoverTo"), "");
+    let reason: String = client.property("pair", "FailoverReason");
+    assert!(reason.contains("stock"), "{reason}");
+}
+
+#[test]
+fn a_resync_compares_the_tables() {
+    let Some(bus) = Bus::start() else { return };
+    let daemon = bus.joold("pair", (free_port(), free_port()), 500);
+    daemon.logs("on the system bus");
+    let client = bus.client();
+    let audits = || client.property::<BTreeMap<String, u64>>("pair", "Counters")["audits"];
+    wait_until("the first audit", || audits() == 1);
+    let () = client
+        .call("pair", (PATH, INTERFACE, "Resync"), &())
+        .unwrap();
+    wait_until("another audit", || audits() == 2);
 }
 
 #[test]
@@ -179,26 +265,49 @@ fn states_and_peers_are_announced() {
     assert_eq!(state(), "waiting");
     let reason: String = client.property("standby", "StateReason");
     assert!(!reason.is_empty());
+    let failover: String = client.property("standby", "FailoverReason");
+    assert_eq!(failover, "this node has no Jool");
     let advertised = client.call::<u64>("standby", (PATH, INTERFACE, "Advertise"), &());
-    let (name, message) = error_of(advertised);
-    assert_eq!(name, "mx.jool.Joold1.Error.Unavailable");
-    assert!(message.contains("there is no Jool"), "{message}");
+    let compared = client.call::<()>("standby", (PATH, INTERFACE, "Resync"), &());
+    for error in [error_of(advertised), error_of(compared)] {
+        let (name, message) = error;
+        assert_eq!(name, "mx.jool.Joold1.Error.Unavailable");
+        assert!(message.contains("there is no Jool"), "{message}");
+    }
 
     let signals = bus.signals();
     configuration["manage jool"] = true.into();
     bus.folder.file("standby.json", configuration.to_string());
     client.reload("standby").unwrap();
     signals.logs("member=StateChanged");
-    assert_eq!(state(), "running");
+    wait_until("a state without others", || state() == "alone");
+    signals.logs("string \"alone\"");
     let log = signals.log();
     let properties = log.split_once("string \"State\"").unwrap().1;
     let value = properties.lines().nth(1).unwrap();
-    assert!(value.contains("string \"running\""), "{log}");
+    assert!(!value.contains("string \"waiting\""), "{log}");
 
     let active = bus.joold("active", (ports[0], ports[1]), 200);
     signals.logs("member=PeerAppeared");
     signals.logs(&format!("string \"127.0.0.1:{}\"", ports[0]));
+    wait_until("the state with another", || state() == "synced");
+    signals.logs("string \"synced\"");
+    signals.logs("string \"FailoverSafe\"");
+    assert!(!signals.log().contains("member=PeerLost"));
     drop(active);
+    // After 1.25 s, and not after the 60 s of a stock node.
+    signals.logs("member=PeerLost");
+    wait_until("the state without another", || state() == "alone");
+    let log = signals.log();
+    for property in [
+        "Position",
+        "KnownSessions",
+        "Announcing",
+        "Peers",
+        "LastAudit",
+    ] {
+        assert!(!log.contains(&format!("string \"{property}\"")), "{log}");
+    }
 }
 
 #[test]
@@ -245,16 +354,16 @@ fn without_a_bus_it_goes_on_and_it_comes_back_to_a_bus_that_restarts() {
     };
     let daemon = bus.joold("pair", (free_port(), free_port()), 0);
     daemon.logs("INFO there is no system bus; ");
-    daemon.logs("attached to Jool");
+    daemon.logs("alone: no other joold is heard");
     bus.run();
     daemon.logs("on the system bus");
-    assert_eq!(bus.client().property::<String>("pair", "State"), "running");
+    assert_eq!(bus.client().property::<String>("pair", "State"), "alone");
     bus.kill();
     daemon.logs("WARN the system bus is gone; ");
     bus.run();
     let joined = || daemon.log().matches("on the system bus as").count();
     wait_until("the daemon is back", || joined() == 2);
-    assert_eq!(bus.client().property::<String>("pair", "State"), "running");
+    assert_eq!(bus.client().property::<String>("pair", "State"), "alone");
     let (status, log) = daemon.stop("TERM");
     assert_eq!(status, Some(0), "{log}");
     assert_eq!(log.matches("there is no system bus").count(), 1, "{log}");
@@ -368,15 +477,17 @@ fn other_users_may_read_and_may_change_what_polkit_allows() {
     let level = format!("string:{LOG_INTERFACE}");
     let reload = [format!("{INTERFACE}.Reload")];
     let advertise = [format!("{INTERFACE}.Advertise")];
+    let resync = [format!("{INTERFACE}.Resync")];
     let set_level = [
         set,
         level,
         "string:LogLevel".into(),
         "variant:string:debug".into(),
     ];
-    let changes: [(&str, &[String], &str); 3] = [
+    let changes: [(&str, &[String], &str); 4] = [
         (PATH, &reload, "mx.jool.joold1.reload"),
         (PATH, &advertise, "mx.jool.joold1.advertise"),
+        (PATH, &resync, "mx.jool.joold1.resync"),
         (LOG_PATH, &set_level, "mx.jool.joold1.set-log-level"),
     ];
     let try_all = |denied: &str, message: &str| {
@@ -411,5 +522,5 @@ fn other_users_may_read_and_may_change_what_polkit_allows() {
     // The daemon's own user, and root, need no polkit.
     *answer.lock().unwrap() = (false, false);
     bus.client().reload("pair").unwrap();
-    assert_eq!(asked.lock().unwrap().len(), 9);
+    assert_eq!(asked.lock().unwrap().len(), 12);
 }

@@ -9,11 +9,14 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use common::bus::{Bus, loopback};
 use common::daemon::{Said, free_port, program, run_to_its_end};
-use common::wait_until;
+use common::{wait_for, wait_until};
 
 /// Runs jooldctl on the bus.
 fn jooldctl(bus: &Bus, arguments: &[&str]) -> Said {
@@ -66,7 +69,10 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
     let active = bus.joold("eth0", (ports[0], ports[1]), 200);
     active.logs("on the system bus");
     wait_until("sessions of the active node on the standby", || {
-        status(&bus)[0]["Sessions"].as_u64().unwrap() > 0
+        status(&bus).iter().all(|daemon| {
+            let sessions = daemon["Sessions"].as_u64().unwrap();
+            sessions > 0 && daemon["State"] == "synced" && daemon["FailoverSafe"] == true
+        })
     });
 
     let daemons = status(&bus);
@@ -80,9 +86,11 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
 
     let said = jooldctl(&bus, &["status"]);
     for part in [
-        "● joold@bond0.64 ",
-        "● joold@eth0 ",
-        "State: running for ",
+        "● joold@bond0.64: safe to fail over to eth0\n",
+        "● joold@eth0: safe to fail over to bond0.64\n",
+        "State: synced for ",
+        "  eth0  joold  synced ",
+        "joold 0.1.0, Jool 4.1.15, 40-byte records\n",
         "Jool: 4.1.15, ",
     ] {
         assert!(said.stdout.contains(part), "{part}: {said:?}");
@@ -96,11 +104,18 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
         said.stdout.contains(&format!("127.0.0.1:{}", ports[0])),
         "{said:?}"
     );
-    assert!(
-        jooldctl(&bus, &["-i", "eth0", "peers"])
-            .stdout
-            .contains("nobody")
-    );
+    let said = jooldctl(&bus, &["peers", "--json"]);
+    let peers: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(peers[1]["Name"], "eth0");
+    assert_eq!(peers[1]["Peers"][0]["Name"], "bond0.64");
+    assert_eq!(peers[1]["Peers"][0]["State"], "synced");
+
+    let said = jooldctl(&bus, &["-i", "eth0", "resync"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.stdout.starts_with("compared: "), "{said:?}");
+    assert!(said.stdout.contains(" sessions in Jool, "), "{said:?}");
+    let audits = &status(&bus)[1]["Counters"]["audits"];
+    assert!(audits.as_u64().unwrap() >= 2, "{audits}");
 
     let said = jooldctl(&bus, &["reload"]);
     assert_eq!(said.status, 64, "{said:?}");
@@ -133,4 +148,80 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
     let said = jooldctl(&bus, &["-i", "eth0", "reload"]);
     assert_eq!(said.status, 1, "{said:?}");
     assert!(said.stderr.contains("\"ttl\""), "{said:?}");
+}
+
+/// A `jooldctl watch --json`, of which two lines are read.
+#[test]
+fn watch_tells_rates_in_json_line_by_line() {
+    let Some(bus) = Bus::start() else { return };
+    let daemon = bus.joold("eth0", (free_port(), free_port()), 500);
+    daemon.logs("on the system bus");
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let mut watch = command
+        .env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address)
+        .args(["watch", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let looks: Vec<Value> = lines
+        .take(3)
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert_eq!(looks[0][0]["Rates"]["local-records"], 0);
+    assert_eq!(looks[2][0]["Name"], "eth0");
+    let rate = looks[2][0]["Rates"]["local-records"].as_u64().unwrap();
+    assert!(rate > 0, "{looks:?}");
+}
+
+#[test]
+fn a_script_waits_for_a_daemon_that_is_not_there_yet_until_it_is_synced() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = [free_port(), free_port()];
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let mut waiting = command
+        .env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address)
+        .args(["-i", "a", "wait", "--synced", "--timeout", "1m"])
+        .spawn()
+        .unwrap();
+    let a = bus.joold("a", (ports[0], ports[1]), 0);
+    a.logs("alone: no other joold is heard");
+    assert_eq!(waiting.try_wait().unwrap(), None);
+    let said = jooldctl(&bus, &["wait", "--synced", "--timeout", "300ms"]);
+    assert_eq!((said.status, &said.stdout[..]), (75, ""), "{said:?}");
+    assert_eq!(
+        said.stderr,
+        "jooldctl: not synced within 0.3 s: joold@a is alone: no other joold is heard\n"
+    );
+
+    let b = bus.joold("b", (ports[1], ports[0]), 0);
+    let status = wait_for("the end of the wait", || waiting.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    b.logs("on the system bus");
+    let said = jooldctl(&bus, &["wait", "--synced"]);
+    assert_eq!(said.status, 64, "{said:?}");
+    assert!(said.stderr.contains("name one with -i: a, b"), "{said:?}");
+}
+
+#[test]
+fn a_wait_in_vain_says_what_is_not_there() {
+    let waits = ["wait", "--synced", "--timeout", "300ms"];
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let said = run_to_its_end(command.args(waits));
+    assert_eq!(said.status, 75, "{said:?}");
+    let bus = "not synced within 0.3 s: the system bus cannot be reached";
+    assert!(said.stderr.contains(bus), "{said:?}");
+
+    let Some(bus) = Bus::start() else { return };
+    let said = jooldctl(&bus, &[&["-i", "eth7"][..], &waits].concat());
+    assert_eq!(said.status, 75, "{said:?}");
+    let sentence = "joold@eth7 is not running; start it with";
+    assert!(said.stderr.contains(sentence), "{said:?}");
+
+    for arguments in [&["wait"][..], &["wait", "--synced", "--timeout", "soon"]] {
+        let said = jooldctl(&bus, arguments);
+        assert_eq!(said.status, 64, "{said:?}");
+    }
 }

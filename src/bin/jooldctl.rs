@@ -48,21 +48,28 @@ fn main() -> ExitCode {
 }
 
 async fn talk(instance: Option<&str>, command: Command) -> Result<(), client::Error> {
+    if let Command::Wait { timeout, .. } = command {
+        return client::wait_synced(instance, timeout).await;
+    }
     let client = Client::connect().await?;
     match command {
         Command::Status { json } => client::status(&client.daemons(instance)?, json).await,
         Command::Peers { json } => client::peers(&client.daemons(instance)?, json).await,
-        Command::Watch => client::watch(&client.daemons(instance)?).await,
+        Command::Watch { json } => client::watch(&client.daemons(instance)?, json).await,
         Command::Reload => client.daemon(instance)?.reload().await,
         Command::Advertise => {
             let sessions = client.daemon(instance)?.advertise().await?;
             client::put(&format!("sent {sessions} sessions\n"))
         }
+        Command::Resync => {
+            let found = client.daemon(instance)?.resync().await?;
+            client::put(&format!("compared: {found}\n"))
+        }
         Command::LogLevel { level } => {
             let level = client.daemon(instance)?.log_level(level.as_deref()).await?;
             client::put(&format!("{level}\n"))
         }
-        Command::Check { .. } | Command::Demo { .. } => Ok(()),
+        Command::Check { .. } | Command::Demo { .. } | Command::Wait { .. } => Ok(()),
     }
 }
 

@@ -18,6 +18,7 @@ const ALLOW_USER_INTERACTION: u32 = 1;
 pub(super) enum Action {
     Reload,
     Advertise,
+    Resync,
     SetLogLevel,
 }
 
@@ -27,6 +28,7 @@ impl Action {
         match self {
             Self::Reload => "mx.jool.joold1.reload",
             Self::Advertise => "mx.jool.joold1.advertise",
+            Self::Resync => "mx.jool.joold1.resync",
             Self::SetLogLevel => "mx.jool.joold1.set-log-level",
         }
     }
@@ -35,6 +37,7 @@ impl Action {
         match self {
             Self::Reload => "reloading the configuration",
             Self::Advertise => "advertising the sessions",
+            Self::Resync => "comparing the sessions",
             Self::SetLogLevel => "setting the log level",
         }
     }
@@ -162,7 +165,12 @@ mod tests {
             .filter_map(|line| line.trim().strip_prefix("<action id=\""))
             .filter_map(|rest| rest.strip_suffix("\">"))
             .collect();
-        let actions = [Action::Reload, Action::Advertise, Action::SetLogLevel];
+        let actions = [
+            Action::Reload,
+            Action::Advertise,
+            Action::Resync,
+            Action::SetLogLevel,
+        ];
         assert_eq!(declared, actions.map(Action::id));
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep_until;
+use tokio::time::sleep;
 use tracing::debug;
 use zbus::names::InterfaceName;
 use zbus::object_server::{Interface, SignalEmitter};
@@ -14,29 +14,32 @@ use zbus::{Connection, OwnedVariant, Variant, fdo};
 
 use super::PATH;
 use super::daemon::Daemon;
-use crate::replication::Peer;
 use crate::service::{Counters, Snapshot};
 
-/// A peer that was not heard for so long is lost. Long, because a node sends nothing while no
-/// session changes.
-const LOST: Duration = Duration::from_secs(60);
+/// Between two announcements. While datagrams are lost the state changes with each and is back when it
+/// is repaired, which nobody wants to be woken for.
+const PAUSE: Duration = Duration::from_millis(250);
 /// What changes all the time and is looked up by whoever wants it.
-pub(super) const NOT_ANNOUNCED: [&str; 3] = ["Sessions", "Peers", "Counters"];
+pub(super) const NOT_ANNOUNCED: [&str; 9] = [
+    "Sessions",
+    "KnownSessions",
+    "Position",
+    "Announcing",
+    "Transfer",
+    "LastAudit",
+    "FailoverReason",
+    "Peers",
+    "Counters",
+];
 
 /// Tells the bus what changes, and never ends.
 pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
     let mut control = daemon.control();
     let mut last = control.snapshot();
     let mut properties = announced(connection, daemon).await;
-    let mut present = present(&last, Instant::now());
-    loop {
-        let deadline = next_loss(&last, &present);
-        tokio::select! {
-            alive = control.changed() => if !alive { return pending().await },
-            () = at(deadline) => {}
-        }
+    let mut present = present(&last);
+    while control.changed().await {
         let snapshot = control.snapshot();
-        let now = Instant::now();
         let result = async {
             let emitter = SignalEmitter::new(connection, PATH)?;
             if steady(&snapshot) != steady(&last) {
@@ -48,7 +51,7 @@ pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
             if state != (last.state_name(), last.reason()) {
                 Daemon::entered_state(&emitter, state.0, &state.1).await?;
             }
-            let here = self::present(&snapshot, now);
+            let here = self::present(&snapshot);
             for appeared in here.difference(&present) {
                 Daemon::peer_appeared(&emitter, &appeared.to_string()).await?;
             }
@@ -63,7 +66,9 @@ pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
             debug!("telling the bus failed: {error}");
         }
         last = snapshot;
+        sleep(PAUSE).await;
     }
+    pending().await
 }
 
 /// The snapshot without what is not announced.
@@ -76,7 +81,10 @@ fn steady(snapshot: &Snapshot) -> Snapshot {
     let status = &mut steady.status;
     status.peers.clear();
     (status.sessions, status.position, status.announcing) = (0, 0, 0);
-    status.transfer = None;
+    (status.transfer, status.audit) = (None, None);
+    if let Err(reason) = &mut status.failover {
+        reason.clear();
+    }
     steady
 }
 
@@ -110,46 +118,32 @@ async fn announce(
     fdo::Properties::properties_changed(emitter, interface, changed, Cow::Borrowed(&[])).await
 }
 
-/// The peers that were heard lately.
-fn present(snapshot: &Snapshot, now: Instant) -> BTreeSet<SocketAddr> {
-    let heard = |peer: &&Peer| now.saturating_duration_since(peer.heard) < LOST;
-    let peers = snapshot.status.peers.iter().filter(heard);
-    peers.map(|peer| peer.address).collect()
-}
-
-/// When the next of the present peers is lost if none is heard again.
-fn next_loss(snapshot: &Snapshot, present: &BTreeSet<SocketAddr>) -> Option<Instant> {
+/// The peers that are there.
+fn present(snapshot: &Snapshot) -> BTreeSet<SocketAddr> {
     let peers = snapshot.status.peers.iter();
-    let present = peers.filter(|peer| present.contains(&peer.address));
-    present.map(|peer| peer.heard + LOST).min()
-}
-
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment.into()).await,
-        None => pending().await,
-    }
+    let present = peers.filter(|peer| peer.present);
+    present.map(|peer| peer.address).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::SystemTime;
+    use std::time::{Instant, SystemTime};
 
-    use crate::replication::{self, Engine, Kind};
+    use crate::replication::{self, Engine, Kind, Peer};
     use crate::service::{Addresses, Configuration, State};
 
-    /// A node that heard these peers at these times.
-    fn snapshot(peers: &[(u16, Instant)]) -> Snapshot {
+    /// A node that heard peers at these ports, of which some are still there.
+    fn snapshot(peers: &[(u16, bool)]) -> Snapshot {
         let now = Instant::now();
         let mut status = Engine::new(now, replication::Settings::default()).status(now);
         status.peers = peers
             .iter()
-            .map(|&(port, heard)| Peer {
+            .map(|&(port, present)| Peer {
                 kind: Kind::Stock,
                 name: String::new(),
                 address: SocketAddr::from(([192, 0, 2, 1], port)),
-                present: true,
+                present,
                 state: None,
                 jool: String::new(),
                 daemon: String::new(),
@@ -162,7 +156,7 @@ mod tests {
                 datagrams: 1,
                 records: 1,
                 rejected: 0,
-                heard,
+                heard: now,
             })
             .collect();
         Snapshot {
@@ -189,32 +183,26 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_lost_when_it_was_not_heard_for_a_minute() {
-        let start = Instant::now();
-        let second = start + Duration::from_secs(1);
-        let snapshot = snapshot(&[(1, start), (2, second)]);
-        let ports = |now| -> Vec<u16> {
-            let present = present(&snapshot, now);
-            present.iter().map(SocketAddr::port).collect()
-        };
-        assert_eq!(ports(second), [1, 2]);
-        assert_eq!(ports(start + LOST), [2]);
-        assert!(ports(second + LOST).is_empty());
-        let looks = |now| next_loss(&snapshot, &present(&snapshot, now));
-        assert_eq!(looks(second), Some(start + LOST));
-        assert_eq!(looks(start + LOST), Some(second + LOST));
-        assert_eq!(looks(second + LOST), None);
+    fn the_peers_that_are_there_are_those_that_the_engine_takes_for_there() {
+        let present = present(&snapshot(&[(1, true), (2, false), (3, true)]));
+        let ports: Vec<u16> = present.iter().map(SocketAddr::port).collect();
+        assert_eq!(ports, [1, 3]);
     }
 
     #[test]
     fn traffic_alone_is_no_change() {
-        let start = Instant::now();
         let quiet = snapshot(&[]);
-        let mut busy = snapshot(&[(1, start)]);
+        let mut busy = snapshot(&[(1, true)]);
         busy.sessions = 3;
         busy.counters.repairs = 1;
+        let status = &mut busy.status;
+        (status.sessions, status.position, status.announcing) = (3, 4, 1);
+        status.failover = Err("b is 7 records behind".to_owned());
         assert_eq!(steady(&busy), steady(&quiet));
-        busy.last_error = "something".to_owned();
+        busy.status.failover = Ok("b".to_owned());
         assert_ne!(steady(&busy), steady(&quiet));
+        let mut failed = quiet.clone();
+        failed.last_error = "something".to_owned();
+        assert_ne!(steady(&failed), steady(&quiet));
     }
 }

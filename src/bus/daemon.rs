@@ -11,7 +11,7 @@ use zbus::{BoxDBusError, Connection, DBusError, SerializeDict, Type, interface};
 use super::access::{self, Action};
 use super::counters;
 use crate::jool::Instance;
-use crate::replication::Peer;
+use crate::replication::{self, Audit, Peer, Transfer};
 use crate::service::{Control, Snapshot, State};
 
 /// What can go wrong with a method, for programs.
@@ -28,7 +28,19 @@ enum Error {
 #[derive(SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 struct PeerEntry {
+    kind: &'static str,
+    name: String,
     address: String,
+    present: bool,
+    state: &'static str,
+    version: String,
+    jool_version: String,
+    record_format: String,
+    sessions: u64,
+    behind: u64,
+    lag: u64,
+    missing: u64,
+    drift: Vec<&'static str>,
     datagrams: u64,
     records: u64,
     rejected: u64,
@@ -38,11 +50,68 @@ struct PeerEntry {
 impl PeerEntry {
     fn new(peer: &Peer) -> Self {
         Self {
+            kind: peer.kind.name(),
+            name: peer.name.clone(),
             address: peer.address.to_string(),
+            present: peer.present,
+            state: peer.state.map_or("", replication::State::name),
+            version: peer.daemon.clone(),
+            jool_version: peer.jool.clone(),
+            record_format: match peer.record_length {
+                0 => String::new(),
+                length => length.to_string(),
+            },
+            sessions: peer.sessions,
+            behind: peer.behind,
+            lag: whole_microseconds(peer.lag),
+            missing: peer.missing,
+            drift: peer.drift.iter().map(|what| what.name()).collect(),
             datagrams: peer.datagrams,
             records: peer.records,
             rejected: peer.rejected,
             last_heard: microseconds(wall_clock(peer.heard)),
+        }
+    }
+}
+
+/// A table on its way from another node; of none there is nothing.
+#[derive(Default, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+struct TransferEntry {
+    donor: Option<String>,
+    records: Option<u64>,
+    percent: Option<u8>,
+}
+
+impl TransferEntry {
+    fn new(transfer: Transfer) -> Self {
+        Self {
+            donor: Some(transfer.donor),
+            records: Some(transfer.records),
+            percent: Some(transfer.percent),
+        }
+    }
+}
+
+/// A comparison of tables; of none there is nothing.
+#[derive(Default, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+struct AuditEntry {
+    ended: Option<u64>,
+    took: Option<u64>,
+    sessions: Option<u64>,
+    announced: Option<u64>,
+    injected: Option<u64>,
+}
+
+impl AuditEntry {
+    fn new(audit: Audit) -> Self {
+        Self {
+            ended: Some(microseconds(wall_clock(audit.at))),
+            took: Some(whole_microseconds(audit.took)),
+            sessions: Some(audit.sessions),
+            announced: Some(audit.announced),
+            injected: Some(audit.injected),
         }
     }
 }
@@ -102,6 +171,16 @@ impl Daemon {
         result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
     }
 
+    async fn resync(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), BoxDBusError> {
+        access::check(connection, &header, Action::Resync).await?;
+        let result = self.control.resync().await;
+        result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
+    }
+
     /// Not `state_changed`, which is the announcement of the property.
     #[zbus(signal, name = "StateChanged")]
     pub(super) async fn entered_state(
@@ -142,6 +221,40 @@ impl Daemon {
     #[zbus(property)]
     fn state_since(&self) -> u64 {
         microseconds(self.snapshot().since)
+    }
+
+    #[zbus(property)]
+    fn node_name(&self) -> String {
+        self.snapshot().status.name
+    }
+
+    #[zbus(property)]
+    fn node_id(&self) -> String {
+        format!("{:016x}", self.snapshot().status.node)
+    }
+
+    #[zbus(property)]
+    fn namesake(&self) -> String {
+        let namesake = self.snapshot().status.namesake;
+        namesake
+            .as_ref()
+            .map(SocketAddr::to_string)
+            .unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn failover_safe(&self) -> bool {
+        self.snapshot().status.failover.is_ok()
+    }
+
+    #[zbus(property)]
+    fn failover_to(&self) -> String {
+        self.snapshot().status.failover.unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn failover_reason(&self) -> String {
+        self.snapshot().status.failover.err().unwrap_or_default()
     }
 
     #[zbus(property)]
@@ -223,6 +336,33 @@ impl Daemon {
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
+    fn known_sessions(&self) -> u64 {
+        self.snapshot().status.sessions
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn position(&self) -> u64 {
+        self.snapshot().status.position
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn announcing(&self) -> u64 {
+        self.snapshot().status.announcing
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn transfer(&self) -> TransferEntry {
+        let transfer = self.snapshot().status.transfer;
+        transfer.map(TransferEntry::new).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn last_audit(&self) -> AuditEntry {
+        let audit = self.snapshot().status.audit;
+        audit.map(AuditEntry::new).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
     fn peers(&self) -> Vec<PeerEntry> {
         self.snapshot()
             .status
@@ -240,8 +380,11 @@ impl Daemon {
 
 /// As systemd gives times: microseconds since 1970.
 fn microseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    whole_microseconds(time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
+}
+
+fn whole_microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The wall clock's time at a moment that has passed.
@@ -253,6 +396,34 @@ fn wall_clock(moment: Instant) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::{Difference, Kind};
+
+    #[test]
+    fn a_peer_is_told_with_its_lag_in_microseconds_and_its_drift_by_name() {
+        let entry = PeerEntry::new(&Peer {
+            kind: Kind::Joold,
+            name: "b".to_owned(),
+            address: SocketAddr::from(([192, 0, 2, 1], 6400)),
+            present: false,
+            state: Some(replication::State::Degraded),
+            jool: "4.1.13".to_owned(),
+            daemon: "0.1.0".to_owned(),
+            record_length: 140,
+            sessions: 5,
+            behind: 7,
+            lag: Duration::from_millis(20),
+            missing: 3,
+            drift: vec![Difference::Pool4, Difference::Timeouts],
+            datagrams: 0,
+            records: 0,
+            rejected: 0,
+            heard: Instant::now(),
+        });
+        assert_eq!((entry.behind, entry.lag, entry.missing), (7, 20_000, 3));
+        assert_eq!((entry.state, entry.present), ("degraded", false));
+        assert_eq!(entry.record_format, "140");
+        assert_eq!(entry.drift, ["pool4", "timeouts"]);
+    }
 
     #[test]
     fn times_are_microseconds_since_1970() {

@@ -1,11 +1,13 @@
 //! The operator's side of the D-Bus interface: finding daemons, asking them, telling them.
 
+mod peers;
 mod view;
+mod wait;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -16,11 +18,15 @@ use zbus::{Connection, DynamicType, OwnedVariant, Proxy, Variant, fdo};
 use crate::bus::{INTERFACE, PATH, bus_name};
 use view::{Style, clock};
 
+pub use wait::wait_synced;
+
 const LOG_OBJECT: &str = "/org/freedesktop/LogControl1";
 const LOG_INTERFACE: &str = "org.freedesktop.LogControl1";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// How often `watch` looks.
 const REFRESH: Duration = Duration::from_secs(1);
+/// How often the end of a comparison is looked for.
+const RESYNC_LOOK: Duration = Duration::from_millis(200);
 
 /// Why a daemon could not be asked or told. Each has an exit status of sysexits(3).
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub enum Error {
     Refused(String),
     /// It is not for this user.
     Denied(String),
+    /// What was waited for did not come about in this time, for this reason.
+    NotInTime(Duration, String),
     /// The conversation failed.
     Bus(zbus::Error),
     /// The terminal failed.
@@ -72,6 +80,9 @@ impl fmt::Display for Error {
             }
             // The daemon's own words are a sentence already.
             Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
+            Self::NotInTime(limit, reason) => {
+                write!(f, "not synced within {} s: {reason}", limit.as_secs_f64())
+            }
             Self::Bus(error) => write!(f, "the daemon could not be asked: {error}"),
             Self::Output(error) => write!(f, "cannot write: {error}"),
         }
@@ -89,11 +100,13 @@ impl std::error::Error for Error {
 }
 
 impl Error {
-    /// The exit status: 69 nobody to talk with, 64 more than one, 77 not permitted, 1 refused.
+    /// The exit status: 69 nobody to talk with, 64 more than one, 75 not in time, 77 not permitted,
+    /// 1 refused.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::NoBus(_) | Self::NoDaemon | Self::NotRunning { .. } => 69,
             Self::Several(_) => 64,
+            Self::NotInTime(..) => 75,
             Self::Denied(_) => 77,
             _ => 1,
         }
@@ -248,6 +261,37 @@ impl Daemon {
         ask(&proxy, "Advertise", &()).await
     }
 
+    /// Has everything compared, and waits for the end of it. Returns what was found, in words.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible now.
+    pub async fn resync(&self) -> Result<String, Error> {
+        let audits = |properties: &Map<String, Json>| {
+            let counters = properties.get("Counters").and_then(Json::as_object);
+            counters.map_or(0, |counters| view::number(counters, "audits"))
+        };
+        let proxy = self.proxy(PATH, INTERFACE).await?;
+        let before = audits(&self.properties().await?);
+        let () = proxy.call("Resync", &()).await?;
+        loop {
+            tokio::time::sleep(RESYNC_LOOK).await;
+            let properties = self.properties().await?;
+            let object = |name: &str| properties.get(name).and_then(Json::as_object);
+            let transferring = object("Transfer").is_some_and(|transfer| !transfer.is_empty());
+            if let Some(audit) = object("LastAudit")
+                && audits(&properties) > before
+                && !transferring
+            {
+                return Ok(view::findings(audit));
+            }
+            if view::text(&properties, "State") == "waiting" {
+                let reason = view::text(&properties, "StateReason");
+                return Err(Error::Refused(format!("Jool is lost: {reason}")));
+            }
+        }
+    }
+
     /// The log level, after setting it if one is given.
     ///
     /// # Errors
@@ -326,7 +370,7 @@ pub async fn peers(daemons: &[Daemon], json: bool) -> Result<(), Error> {
     let tables: Vec<String> = all
         .iter()
         .map(|(name, peers)| {
-            let table = view::peers(name, peers, &style, clock());
+            let table = peers::full_table(name, peers, &style, clock());
             match peers.as_array() {
                 Some(peers) if several && !peers.is_empty() => format!("joold@{name}\n{table}"),
                 _ => table,
@@ -336,29 +380,48 @@ pub async fn peers(daemons: &[Daemon], json: bool) -> Result<(), Error> {
     put(&tables.join("\n"))
 }
 
-/// Shows daemons, every second anew, until it is interrupted.
+/// Shows daemons, every second anew, until it is interrupted: a picture, or a JSON array per line.
 ///
 /// # Errors
 ///
 /// A daemon has gone.
-pub async fn watch(daemons: &[Daemon]) -> Result<(), Error> {
+pub async fn watch(daemons: &[Daemon], json: bool) -> Result<(), Error> {
     let style = Style::of_stdout();
     let mut before: Vec<Map<String, Json>> = Vec::new();
-    let mut drawn = 0;
+    let mut looked = Instant::now();
+    if style.terminal && !json {
+        put("\x1b[2J")?;
+    }
     loop {
+        let elapsed = looked.elapsed();
+        looked = Instant::now();
         let mut all = Vec::new();
-        let mut text = String::new();
-        if style.terminal && drawn > 0 {
-            text.push_str(&format!("\x1b[{drawn}A\x1b[J"));
+        for daemon in daemons {
+            all.push(daemon.properties().await?);
         }
-        drawn = 0;
-        for (number, daemon) in daemons.iter().enumerate() {
-            let properties = daemon.properties().await?;
-            let picture = view::live(&properties, before.get(number), &style, clock());
-            drawn += picture.lines().count();
-            text.push_str(&picture);
-            all.push(properties);
-        }
+        let with_rates = all.iter().enumerate().map(|(number, properties)| {
+            let rates = view::rates(properties, before.get(number), elapsed);
+            (properties, rates)
+        });
+        let text = if json {
+            let objects = with_rates.map(|(properties, rates)| {
+                let mut object = properties.clone();
+                object.insert("Rates".to_owned(), rates.into());
+                Json::Object(object)
+            });
+            format!("{}\n", Json::from_iter(objects))
+        } else {
+            let pictures: Vec<String> = with_rates
+                .map(|(properties, rates)| view::live(properties, &rates, &style, clock()))
+                .collect();
+            let text = pictures.join("\n");
+            if style.terminal {
+                // From the top, over what was there, so that nothing flickers.
+                format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
+            } else {
+                format!("{text}\n")
+            }
+        };
         put(&text)?;
         before = all;
         tokio::time::sleep(REFRESH).await;

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
+
+use super::peers;
 
 /// How it may be drawn.
 pub(super) struct Style {
@@ -11,19 +13,52 @@ pub(super) struct Style {
     pub(super) colour: bool,
 }
 
+pub(super) const GOOD: &str = "1;32";
+pub(super) const DOUBTFUL: &str = "1;33";
+pub(super) const BAD: &str = "1;31";
+pub(super) const FAINT: &str = "2";
+
+/// Columns that every terminal has.
+const WIDTH: usize = 80;
+/// Columns of a bar.
+const BAR: u64 = 20;
+
 impl Style {
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour {
+    pub(super) fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour && !code.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
         }
+    }
+
+    /// Lines of at most [`WIDTH`] columns after an indent, broken between words; one line where
+    /// there is no terminal, for programs that look for something in it.
+    pub(super) fn fold(&self, indent: usize, text: &str) -> Vec<String> {
+        if !self.terminal {
+            return vec![text.to_owned()];
+        }
+        let mut lines = vec![String::new()];
+        for word in text.split(' ') {
+            let Some(line) = lines.last_mut() else { break };
+            let used = indent + line.chars().count();
+            if line.is_empty() {
+                line.push_str(word);
+            } else if used + 1 + word.chars().count() <= WIDTH {
+                line.push(' ');
+                line.push_str(word);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+        lines
     }
 }
 
 /// Counters of what did not get where it was to go, and what each is called here.
 const DROPS: &[(&str, &str)] = &[
     ("jool-overflows", "overflows of the socket from Jool"),
+    ("jool-dropped", "records dropped by Jool's own queue"),
     ("jool-malformed", "messages from Jool not understood"),
     ("jool-failures", "failures to read from Jool"),
     ("add-refusals", "refusals by Jool to take records"),
@@ -33,6 +68,11 @@ const DROPS: &[(&str, &str)] = &[
     ),
     ("inexpressible", "records that need a pool6 of /96"),
     ("no-jool", "datagrams without a Jool"),
+    ("malformed-frames", "datagrams that make no sense"),
+    (
+        "foreign-versions",
+        "datagrams of another version of the protocol",
+    ),
     ("too-long", "datagrams too long"),
     ("strangers", "datagrams from strangers"),
     ("elsewhere", "datagrams over another interface"),
@@ -45,12 +85,16 @@ pub(super) fn clock() -> u64 {
     now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
 
-fn text<'a>(properties: &'a Map<String, Json>, name: &str) -> &'a str {
+pub(super) fn text<'a>(properties: &'a Map<String, Json>, name: &str) -> &'a str {
     properties.get(name).and_then(Json::as_str).unwrap_or("")
 }
 
-fn number(properties: &Map<String, Json>, name: &str) -> u64 {
+pub(super) fn number(properties: &Map<String, Json>, name: &str) -> u64 {
     properties.get(name).and_then(Json::as_u64).unwrap_or(0)
+}
+
+pub(super) fn truth(properties: &Map<String, Json>, name: &str) -> bool {
+    properties.get(name).and_then(Json::as_bool) == Some(true)
 }
 
 fn counter(properties: &Map<String, Json>, name: &str) -> u64 {
@@ -58,7 +102,7 @@ fn counter(properties: &Map<String, Json>, name: &str) -> u64 {
     counters.map_or(0, |counters| number(counters, name))
 }
 
-fn list(properties: &Map<String, Json>, name: &str) -> Vec<String> {
+pub(super) fn list(properties: &Map<String, Json>, name: &str) -> Vec<String> {
     let items = properties.get(name).and_then(Json::as_array);
     let items = items.map(Vec::as_slice).unwrap_or_default();
     items
@@ -69,7 +113,7 @@ fn list(properties: &Map<String, Json>, name: &str) -> Vec<String> {
 }
 
 /// `12,345`
-fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -82,7 +126,7 @@ fn thousands(number: u64) -> String {
 }
 
 /// `45 s`, `12 min 5 s`, `3 h 20 min`, `4 d 1 h`.
-fn age(now: u64, then: u64) -> String {
+pub(super) fn age(now: u64, then: u64) -> String {
     let seconds = Duration::from_micros(now.saturating_sub(then)).as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match seconds {
@@ -90,6 +134,40 @@ fn age(now: u64, then: u64) -> String {
         60..=3599 => format!("{minutes} min {} s", seconds % 60),
         3600..=86_399 => format!("{hours} h {minutes} min"),
         _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// `35 ms`, `1.2 s`, from microseconds.
+pub(super) fn span(microseconds: u64) -> String {
+    match microseconds {
+        0 => "0 ms".to_owned(),
+        1..1000 => "<1 ms".to_owned(),
+        1000..1_000_000 => format!("{} ms", microseconds / 1000),
+        1_000_000..60_000_000 => {
+            let tenths = microseconds / 100_000;
+            format!("{}.{} s", tenths / 10, tenths % 10)
+        }
+        _ => age(microseconds, 0),
+    }
+}
+
+/// How a state is painted.
+pub(super) fn colour_of(state: &str) -> &'static str {
+    match state {
+        "synced" => GOOD,
+        "degraded" => BAD,
+        _ => DOUBTFUL,
+    }
+}
+
+/// Whether it is safe to fail over, and to whom, and how that is painted.
+fn failover(properties: &Map<String, Json>) -> (String, &'static str) {
+    if truth(properties, "FailoverSafe") {
+        let to = text(properties, "FailoverTo");
+        (format!("safe to fail over to {to}"), GOOD)
+    } else {
+        let reason = text(properties, "FailoverReason");
+        (format!("NOT safe to fail over: {reason}"), BAD)
     }
 }
 
@@ -104,41 +182,123 @@ fn drops(properties: &Map<String, Json>) -> Vec<String> {
     let counters = properties.get("Counters").and_then(Json::as_object);
     for (name, count) in counters.into_iter().flatten() {
         let count = count.as_u64().unwrap_or(0);
-        if count > 0 && (name.contains("reject") || name.starts_with("unsent")) {
-            lines.push(format!("{} {}", thousands(count), name.replace('-', " ")));
+        let words = if let Some(reason) = name.strip_prefix("received-rejected-") {
+            format!("records refused ({reason})")
+        } else if let Some(reason) = name.strip_prefix("local-rejected-") {
+            format!("records from Jool not understood ({reason})")
+        } else if let Some(reason) = name.strip_prefix("unsent-") {
+            format!("datagrams not sent ({})", reason.replace('-', " "))
+        } else {
+            continue;
+        };
+        if count > 0 {
+            lines.push(format!("{} {words}", thousands(count)));
         }
     }
     lines
 }
 
-/// One daemon, much as `systemctl status` shows a unit.
+/// Lines of a name and a value.
+struct Rows<'a> {
+    style: &'a Style,
+    text: String,
+}
+
+impl Rows<'_> {
+    fn row(&mut self, name: &str, value: &str) {
+        self.painted(name, "", value);
+    }
+
+    fn painted(&mut self, name: &str, code: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        let mut name = format!("{name:>10}:");
+        for line in self.style.fold(12, value) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(self.text, "{name} {}", self.style.paint(code, &line));
+            name = " ".repeat(11);
+        }
+    }
+}
+
+/// One daemon: whether it is safe to fail over, how it stands, its peers, and the rest.
 pub(super) fn status(properties: &Map<String, Json>, style: &Style, now: u64) -> String {
     let state = text(properties, "State");
-    let (dot, colour) = if state == "running" {
-        ("●", "1;32")
-    } else {
-        ("○", "1;33")
+    let mut out = title(properties, style);
+    let mut rows = Rows {
+        style,
+        text: String::new(),
     };
-    let mut out = String::new();
-    let mut row = |name: &str, value: &str| {
-        if !value.is_empty() {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{name:>10}: {value}");
-        }
+    let mut standing = format!("{state} for {}", age(now, number(properties, "StateSince")));
+    if state == "synced" {
+        standing += ": nothing that the other nodes have is missing here";
+    }
+    rows.painted("State", colour_of(state), &standing);
+    rows.row("Reason", text(properties, "StateReason"));
+    rows.row("Transfer", &transfer(properties));
+    let namesake = text(properties, "Namesake");
+    if !namesake.is_empty() {
+        let warning = format!(
+            "{namesake} says that it is this very node, so neither hears the other; set another \
+             \"node name\" in one of the two"
+        );
+        rows.painted("Namesake", BAD, &warning);
+    }
+    out += &rows.text;
+    let peers = properties.get("Peers").unwrap_or(&Json::Null);
+    let _ = write!(out, "\n{}\n", peers::table(peers, style, now));
+    rows.text.clear();
+    details(properties, &mut rows, now);
+    out + &rows.text
+}
+
+fn title(properties: &Map<String, Json>, style: &Style) -> String {
+    let dot = match text(properties, "State") {
+        "waiting" | "" => "○",
+        _ => "●",
     };
-    row(
-        "State",
+    let (failover, colour) = failover(properties);
+    let name = format!("joold@{}:", text(properties, "Name"));
+    let lines = style.fold(2, &format!("{name} {failover}"));
+    let lines: Vec<String> = lines.iter().map(|line| style.paint(colour, line)).collect();
+    format!("{} {}\n", style.paint(colour, dot), lines.join("\n  "))
+}
+
+/// What is on its way from another node.
+fn transfer(properties: &Map<String, Json>) -> String {
+    let Some(transfer) = properties.get("Transfer").and_then(Json::as_object) else {
+        return String::new();
+    };
+    if transfer.is_empty() {
+        return String::new();
+    }
+    let percent = number(transfer, "Percent").min(100);
+    let filled = percent * BAR / 100;
+    let bar = |columns: u64, sign: &str| sign.repeat(usize::try_from(columns).unwrap_or(0));
+    format!(
+        "{}{} {percent} %, {} records from {}",
+        bar(filled, "█"),
+        bar(BAR - filled, "░"),
+        thousands(number(transfer, "Records")),
+        text(transfer, "Donor")
+    )
+}
+
+fn details(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
+    rows.row(
+        "Node",
         &format!(
-            "{} for {}",
-            style.paint(colour, state),
-            age(now, number(properties, "StateSince"))
+            "{}, id {}, joold {}",
+            text(properties, "NodeName"),
+            text(properties, "NodeId"),
+            text(properties, "Version")
         ),
     );
-    row("Reason", text(properties, "StateReason"));
     let instance = text(properties, "Instance");
     match text(properties, "JoolVersion") {
-        "" => row("Jool", &format!("instance \"{instance}\"")),
-        version => row(
+        "" => rows.row("Jool", &format!("instance \"{instance}\", not there")),
+        version => rows.row(
             "Jool",
             &format!(
                 "{version}, instance \"{instance}\", pool6 {}, {}-byte records",
@@ -147,226 +307,400 @@ pub(super) fn status(properties: &Map<String, Json>, style: &Style, now: u64) ->
             ),
         ),
     }
-    row("Sessions", &thousands(number(properties, "Sessions")));
-    row("Listens", &listens(properties));
-    row("Sends to", &list(properties, "ConfiguredPeers").join(", "));
-    row("Heard", &heard(properties, now));
-    row(
+    let mut sessions = format!(
+        "{} in Jool, {} known here",
+        thousands(number(properties, "Sessions")),
+        thousands(number(properties, "KnownSessions"))
+    );
+    let announcing = number(properties, "Announcing");
+    if announcing > 0 {
+        sessions += &format!(", {} wait to be announced", thousands(announcing));
+    }
+    rows.row("Sessions", &sessions);
+    rows.row("Compared", &audit(properties, now));
+    let count = |name| thousands(counter(properties, name));
+    let lost = counter(properties, "lost-records");
+    let gaps = match (counter(properties, "repaired-records"), lost) {
+        (0, 0) => "none".to_owned(),
+        (repaired, 0) => format!("{} records repaired, none lost", thousands(repaired)),
+        (repaired, lost) => format!(
+            "{} records repaired, {} lost for good",
+            thousands(repaired),
+            thousands(lost)
+        ),
+    };
+    rows.painted("Gaps", if lost > 0 { BAD } else { "" }, &gaps);
+    rows.row(
         "Sent",
         &format!(
-            "{} records in {} datagrams",
-            thousands(counter(properties, "sent-records")),
-            thousands(counter(properties, "sent-datagrams"))
+            "{} records ({} more on request), {} datagrams",
+            count("sent-records"),
+            count("replayed-records"),
+            count("sent-datagrams")
         ),
     );
-    row(
+    rows.row(
         "Received",
         &format!(
-            "{} records in {} datagrams",
-            thousands(counter(properties, "received-records")),
-            thousands(counter(properties, "received-datagrams"))
+            "{} records ({} more on request), {} datagrams",
+            count("received-records"),
+            count("recovered-records"),
+            count("received-datagrams")
         ),
     );
     let drops = drops(properties);
     if drops.is_empty() {
-        row("Dropped", "nothing");
+        rows.row("Dropped", "nothing");
     } else {
-        row("Dropped", &style.paint("1;31", &drops.join(", ")));
+        rows.painted("Dropped", BAD, &drops.join(", "));
     }
+    rows.row("Listens", &listens(properties));
+    rows.row("Sends to", &destinations(properties));
     if text(properties, "LastError") != text(properties, "StateReason") {
-        row("Error", text(properties, "LastError"));
+        rows.row("Last error", text(properties, "LastError"));
     }
     let files = list(properties, "ConfigurationFiles").join(", ");
     let files = if files.is_empty() { "defaults" } else { &files };
     let loaded = age(now, number(properties, "ConfigurationLoaded"));
-    row("Settings", &format!("{files}, read {loaded} ago"));
+    rows.row("Settings", &format!("{files}, read {loaded} ago"));
     for problem in list(properties, "ConfigurationProblems") {
-        row("Problem", &style.paint("1;31", &problem));
+        rows.painted("Problem", BAD, &problem);
     }
+}
+
+/// The last comparison of tables.
+fn audit(properties: &Map<String, Json>, now: u64) -> String {
+    match properties.get("LastAudit").and_then(Json::as_object) {
+        Some(audit) if !audit.is_empty() => format!(
+            "{} ago, in {}: {}",
+            age(now, number(audit, "Ended")),
+            span(number(audit, "Took")),
+            findings(audit)
+        ),
+        _ => "not yet".to_owned(),
+    }
+}
+
+/// What a comparison of tables found.
+pub(super) fn findings(audit: &Map<String, Json>) -> String {
     format!(
-        "{} joold@{} {}\n{out}",
-        style.paint(colour, dot),
-        text(properties, "Name"),
-        text(properties, "Version")
+        "{} sessions in Jool, {} announced, {} given to it",
+        thousands(number(audit, "Sessions")),
+        thousands(number(audit, "Announced")),
+        thousands(number(audit, "Injected"))
     )
 }
 
-fn listens(properties: &Map<String, Json>) -> String {
-    let local = text(properties, "LocalAddress");
-    match text(properties, "ReceiveInterface") {
-        "" => local.to_owned(),
-        interface => format!("{local} on {interface}"),
+fn on(address: &str, interface: &str) -> String {
+    match interface {
+        "" => address.to_owned(),
+        interface => format!("{address} on {interface}"),
     }
 }
 
-/// Who was heard and how long ago, in a line.
-fn heard(properties: &Map<String, Json>, now: u64) -> String {
-    let peers = properties.get("Peers").and_then(Json::as_array);
-    let peers = peers.map(Vec::as_slice).unwrap_or_default();
-    if peers.is_empty() {
-        return "nobody yet".to_owned();
+fn listens(properties: &Map<String, Json>) -> String {
+    let interface = text(properties, "ReceiveInterface");
+    on(text(properties, "LocalAddress"), interface)
+}
+
+fn destinations(properties: &Map<String, Json>) -> String {
+    let mut all = list(properties, "ConfiguredPeers");
+    let group = text(properties, "Group");
+    if !group.is_empty() {
+        all.insert(0, on(group, text(properties, "SendInterface")));
     }
-    let one = |peer: &Json| {
-        let peer = peer.as_object()?;
-        let ago = age(now, number(peer, "LastHeard"));
-        Some(format!("{} {ago} ago", text(peer, "Address")))
-    };
-    let all: Vec<String> = peers.iter().filter_map(one).collect();
     all.join(", ")
 }
 
-/// The nodes that were heard, as a table.
-pub(super) fn peers(name: &str, peers: &Json, style: &Style, now: u64) -> String {
-    let mut out = String::new();
-    let rows = peers.as_array().map(Vec::as_slice).unwrap_or_default();
-    if rows.is_empty() {
-        return format!("joold@{name} has heard nobody yet\n");
-    }
-    let head = format!(
-        "{:<40} {:>12} {:>12} {:>9}  {}",
-        "PEER", "DATAGRAMS", "RECORDS", "REJECTED", "LAST HEARD"
-    );
-    let _ = writeln!(out, "{}", style.paint("1", &head));
-    for peer in rows.iter().filter_map(Json::as_object) {
-        let _ = writeln!(
-            out,
-            "{:<40} {:>12} {:>12} {:>9}  {} ago",
-            text(peer, "Address"),
-            thousands(number(peer, "Datagrams")),
-            thousands(number(peer, "Records")),
-            thousands(number(peer, "Rejected")),
-            age(now, number(peer, "LastHeard"))
-        );
-    }
-    out
-}
-
-/// One daemon with its rates since the last look, in a few lines.
-pub(super) fn live(
+/// What every counter gained per second since the last look, which was so long ago.
+pub(super) fn rates(
     properties: &Map<String, Json>,
     before: Option<&Map<String, Json>>,
+    elapsed: Duration,
+) -> Map<String, Json> {
+    let millis = u64::try_from(elapsed.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    let counters = properties.get("Counters").and_then(Json::as_object);
+    let rate = |(name, count): (&String, &Json)| {
+        let count = count.as_u64().unwrap_or(0);
+        let then = before.map_or(count, |before| counter(before, name));
+        let gained = count.saturating_sub(then);
+        (name.clone(), json!((gained * 1000 + millis / 2) / millis))
+    };
+    counters.into_iter().flatten().map(rate).collect()
+}
+
+/// One daemon with its rates, in a few lines.
+pub(super) fn live(
+    properties: &Map<String, Json>,
+    rates: &Map<String, Json>,
     style: &Style,
     now: u64,
 ) -> String {
-    let rate = |name: &str| {
-        let then = before.map_or_else(|| counter(properties, name), |before| counter(before, name));
-        thousands(counter(properties, name).saturating_sub(then))
-    };
-    let mut out = String::new();
+    let mut out = title(properties, style);
+    let rate = |name: &str| thousands(number(rates, name));
+    let total = |name: &str| thousands(counter(properties, name));
     let state = text(properties, "State");
-    let colour = if state == "running" { "1;32" } else { "1;33" };
-    let _ = writeln!(
-        out,
-        "{}  {} for {}  {} sessions",
-        style.paint("1", &format!("joold@{}", text(properties, "Name"))),
-        style.paint(colour, state),
-        age(now, number(properties, "StateSince")),
-        thousands(number(properties, "Sessions"))
-    );
-    let _ = writeln!(
-        out,
-        "  from Jool {:>8} records/s   sent     {:>8} records/s in {:>6} datagrams/s",
-        rate("local-records"),
-        rate("sent-records"),
-        rate("sent-datagrams")
-    );
-    let _ = writeln!(
-        out,
-        "  to Jool   {:>8} records/s   received {:>8} records/s in {:>6} datagrams/s",
-        rate("injected-records"),
-        rate("received-records"),
-        rate("received-datagrams")
-    );
-    let drops = drops(properties);
-    let drops = if drops.is_empty() {
-        "nothing".to_owned()
-    } else {
-        drops.join(", ")
+    let mut rows = Rows {
+        style,
+        text: String::new(),
     };
-    let _ = writeln!(out, "  heard: {}", heard(properties, now));
-    let _ = writeln!(out, "  dropped: {drops}");
+    let mut standing = format!("{state} for {}", age(now, number(properties, "StateSince")));
+    if !matches!(text(properties, "StateReason"), "") {
+        standing += &format!(": {}", text(properties, "StateReason"));
+    }
+    rows.painted("State", colour_of(state), &standing);
+    rows.row("Transfer", &transfer(properties));
+    rows.row(
+        "Sessions",
+        &format!(
+            "{} in Jool, {} known here",
+            thousands(number(properties, "Sessions")),
+            thousands(number(properties, "KnownSessions"))
+        ),
+    );
+    let line = |records: &str, rest: String| format!("{:>9} records/s{rest}", rate(records));
+    let datagrams = |name: &str| format!(" in {} datagrams/s", rate(name));
+    let coalesced = format!(", {} of them told nothing new", rate("coalesced"));
+    out += &rows.text;
+    // Not folded, as the columns would go.
+    for (name, value) in [
+        ("From Jool", line("local-records", coalesced)),
+        ("Sent", line("sent-records", datagrams("sent-datagrams"))),
+        (
+            "Received",
+            line("received-records", datagrams("received-datagrams")),
+        ),
+        ("To Jool", line("injected-records", String::new())),
+        (
+            "Gaps",
+            format!(
+                "{:>9} records/s repaired; {} in all, {} lost for good",
+                rate("repaired-records"),
+                total("repaired-records"),
+                total("lost-records")
+            ),
+        ),
+    ] {
+        let _ = writeln!(out, "{name:>10}: {value}");
+    }
+    rows.text.clear();
+    let drops = drops(properties);
+    if drops.is_empty() {
+        rows.row("Dropped", "nothing");
+    } else {
+        rows.painted("Dropped", BAD, &drops.join(", "));
+    }
+    out += &rows.text;
+    let peers = properties.get("Peers").unwrap_or(&Json::Null);
+    let _ = write!(out, "\n{}", peers::table(peers, style, now));
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const PLAIN: Style = Style {
         terminal: false,
         colour: false,
     };
+    const TERMINAL: Style = Style {
+        terminal: true,
+        colour: false,
+    };
+    /// The moment that the pictures are of.
+    const NOW: u64 = 60_000_000;
 
     fn properties() -> Map<String, Json> {
-        let json = json!({
-            "Name": "eth0", "Version": "0.1.0", "State": "running", "StateSince": 0,
+        let json = r#"{
+            "Name": "eth0", "Version": "0.1.0", "State": "synced", "StateSince": 0,
+            "FailoverSafe": true, "FailoverTo": "nat64-b", "FailoverReason": "",
+            "NodeName": "nat64-a", "NodeId": "0123456789abcdef", "Namesake": "",
             "JoolVersion": "4.1.13", "Instance": "default", "Pool6": "64:ff9b::/96",
-            "RecordFormat": "40", "Sessions": 41_233, "LocalAddress": "[ff15::6a6f:6f6c]:6400",
-            "ReceiveInterface": "eth0", "ConfigurationFiles": [], "ConfigurationLoaded": 0,
-            "Peers": [{ "Address": "[fe80::1]:6400", "Datagrams": 7, "Records": 12_345,
-                        "Rejected": 0, "LastHeard": 58_000_000 }],
+            "RecordFormat": "40", "Sessions": 41233, "KnownSessions": 41230, "Announcing": 3,
+            "Transfer": {}, "LocalAddress": "[ff15::6a6f:6f6c]:6400",
+            "LastAudit": { "Ended": 50000000, "Took": 35400, "Sessions": 41000,
+                           "Announced": 12, "Injected": 1 },
+            "ReceiveInterface": "eth0", "Group": "[ff15::6a6f:6f6c]:6400",
+            "SendInterface": "eth0", "ConfigurationFiles": [], "ConfigurationLoaded": 0,
+            "Peers": [{ "Kind": "joold", "Name": "nat64-b", "Address": "[fe80::1]:6400",
+                        "Present": true, "State": "synced", "Version": "0.1.0",
+                        "JoolVersion": "4.1.9", "RecordFormat": "52", "Sessions": 41229,
+                        "Behind": 3, "Lag": 20000, "Missing": 0, "Drift": [], "Datagrams": 7,
+                        "Records": 12345, "Rejected": 0, "LastHeard": 58000000 },
+                      { "Kind": "stock", "Name": "192.0.2.7", "Address": "192.0.2.7:6400",
+                        "Present": true, "State": "", "Version": "", "JoolVersion": "",
+                        "RecordFormat": "", "Sessions": 0, "Behind": 0, "Lag": 0, "Missing": 0,
+                        "Drift": [], "Datagrams": 1, "Records": 10, "Rejected": 2,
+                        "LastHeard": 20000000 }],
             "Counters": { "sent-records": 1000, "sent-datagrams": 40, "strangers": 0,
-                          "received-records": 12_345, "received-datagrams": 7 },
-        });
-        json.as_object().cloned().unwrap_or_default()
+                          "replayed-records": 17, "repaired-records": 12, "lost-records": 0,
+                          "received-records": 12345, "received-datagrams": 7 }
+        }"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn with(changes: &Json) -> Map<String, Json> {
+        let mut properties = properties();
+        properties.extend(changes.as_object().cloned().unwrap_or_default());
+        properties
+    }
+
+    #[track_caller]
+    fn shows(changes: &Json, parts: &[&str]) {
+        let shown = status(&with(changes), &PLAIN, NOW);
+        for part in parts {
+            assert!(shown.contains(part), "{part}:\n{shown}");
+        }
     }
 
     #[test]
-    fn the_status_of_a_daemon_reads_like_a_units() {
+    fn the_status_of_a_daemon_begins_with_whether_it_is_safe_to_fail_over() {
         assert_eq!(
-            status(&properties(), &PLAIN, 60_000_000),
-            "● joold@eth0 0.1.0\n\
-             \x20    State: running for 1 min 0 s\n\
+            status(&properties(), &PLAIN, NOW),
+            "● joold@eth0: safe to fail over to nat64-b\n\
+             \x20    State: synced for 1 min 0 s: nothing that the other nodes have is missing here\n\
+             \n\
+             \x20 PEER       KIND   STATE       SESSIONS   BEHIND      LAG  MISSING\n\
+             \x20 nat64-b    joold  synced        41,229        3    20 ms        0\n\
+             \x20   [fe80::1]:6400, joold 0.1.0, Jool 4.1.9, 52-byte records\n\
+             \x20 192.0.2.7  stock  -                  -        -        -        -\n\
+             \x20   192.0.2.7:6400, the stock daemon, which does not tell what it has\n\
+             \n\
+             \x20     Node: nat64-a, id 0123456789abcdef, joold 0.1.0\n\
              \x20     Jool: 4.1.13, instance \"default\", pool6 64:ff9b::/96, 40-byte records\n\
-             \x20 Sessions: 41,233\n\
-             \x20  Listens: [ff15::6a6f:6f6c]:6400 on eth0\n\
-             \x20    Heard: [fe80::1]:6400 2 s ago\n\
-             \x20     Sent: 1,000 records in 40 datagrams\n\
-             \x20 Received: 12,345 records in 7 datagrams\n\
+             \x20 Sessions: 41,233 in Jool, 41,230 known here, 3 wait to be announced\n\
+             \x20 Compared: 10 s ago, in 35 ms: 41,000 sessions in Jool, 12 announced, 1 given to it\n\
+             \x20     Gaps: 12 records repaired, none lost\n\
+             \x20     Sent: 1,000 records (17 more on request), 40 datagrams\n\
+             \x20 Received: 12,345 records (0 more on request), 7 datagrams\n\
              \x20  Dropped: nothing\n\
+             \x20  Listens: [ff15::6a6f:6f6c]:6400 on eth0\n\
+             \x20 Sends to: [ff15::6a6f:6f6c]:6400 on eth0\n\
              \x20 Settings: defaults, read 1 min 0 s ago\n"
         );
     }
 
     #[test]
     fn what_is_wrong_stands_out() {
+        shows(
+            &json!({
+                "State": "waiting", "StateReason": "no module", "FailoverSafe": false,
+                "FailoverTo": "", "FailoverReason": "this node has no Jool", "JoolVersion": "",
+                "Counters": { "strangers": 1200, "received-rejected-pool4": 2,
+                              "unsent-no-route": 5, "lost-records": 7 },
+                "ConfigurationProblems": ["a.json: bad"], "Namesake": "[fe80::2]:6400",
+                "LastAudit": {},
+            }),
+            &[
+                "○ joold@eth0: NOT safe to fail over: this node has no Jool\n",
+                "State: waiting for 1 min 0 s\n",
+                "Reason: no module\n",
+                "Namesake: [fe80::2]:6400 says that it is this very node",
+                "Jool: instance \"default\", not there\n",
+                "Compared: not yet\n",
+                "Gaps: 0 records repaired, 7 lost for good\n",
+                "Dropped: 1,200 datagrams from strangers, 2 records refused (pool4), \
+                 5 datagrams not sent (no route)\n",
+                "Problem: a.json: bad\n",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_join_is_shown_with_its_progress() {
+        shows(
+            &json!({
+                "State": "joining", "StateReason": "the sessions of nat64-b are on their way",
+                "Transfer": { "Donor": "nat64-b", "Records": 21_500, "Percent": 43 },
+            }),
+            &[
+                "● joold@eth0",
+                "State: joining for 1 min 0 s\n    Reason: the sessions of nat64-b are on",
+                "Transfer: ████████░░░░░░░░░░░░ 43 %, 21,500 records from nat64-b\n",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_or_set_up_otherwise_or_has_more_than_we_is_shown_as_such() {
         let mut properties = properties();
-        properties.insert("State".to_owned(), json!("waiting"));
-        properties.insert("StateReason".to_owned(), json!("no module"));
-        properties.insert("Counters".to_owned(), json!({ "strangers": 1200 }));
-        properties.insert("ConfigurationProblems".to_owned(), json!(["a.json: bad"]));
-        let shown = status(&properties, &PLAIN, 60_000_000);
+        let mut peer = |change: Json| {
+            let change = change.as_object().cloned().unwrap_or_default();
+            properties["Peers"][0]
+                .as_object_mut()
+                .unwrap()
+                .extend(change);
+            status(&properties, &PLAIN, NOW)
+        };
+        let shown = peer(json!({ "Drift": ["pool4", "timeouts"], "Missing": 17 }));
+        assert!(shown.contains("   20 ms       17\n"), "{shown}");
+        let sentence = "    its Jool is not set up as ours: pool4, timeouts; make that the same\n";
+        assert!(shown.contains(sentence), "{shown}");
+        let shown = peer(json!({ "Present": false }));
+        let line = "nat64-b    joold  gone               -        -        -       17\n";
+        assert!(shown.contains(line), "{shown}");
+        assert!(shown.contains("    not heard for 2 s\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_came_from_each_peer_is_listed_in_full() {
+        let shown = peers::full_table("eth0", &properties()["Peers"], &PLAIN, NOW);
+        let line = "  192.0.2.7                        1           10        2  40 s ago\n";
+        assert!(
+            shown.contains("SESSIONS") && shown.contains(line),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_wider_than_a_terminal() {
+        let mut properties = with(&json!({
+            "FailoverSafe": false, "LastError": "sentence ".repeat(30),
+            "FailoverReason": "a rather long reason that goes on and on until the line ends",
+            "Counters": { "strangers": 1_000_000, "jool-overflows": 1_000_000, "elsewhere": 1 },
+        }));
+        properties["Peers"][0]["Name"] = json!("a-name-that-is-longer-than-the-table-has-room");
+        properties["Peers"][0]["Sessions"] = json!(4_000_000);
+        let rates = rates(&properties, None, Duration::from_secs(1));
+        let peers = peers::full_table("eth0", &properties["Peers"], &TERMINAL, NOW);
+        let live = live(&properties, &rates, &TERMINAL, NOW);
+        let all = [status(&properties, &TERMINAL, NOW), peers, live].concat();
+        for line in all.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+        assert!(all.contains("a-name-that-is-longer…"), "{all}");
+    }
+
+    #[test]
+    fn rates_are_differences_to_the_look_before_per_second() {
+        let before = properties();
+        let mut after = before.clone();
+        after.insert(
+            "Counters".to_owned(),
+            json!({ "sent-records": 2500, "sent-datagrams": 42, "repaired-records": 14 }),
+        );
+        let rates = rates(&after, Some(&before), Duration::from_secs(2));
+        assert_eq!(rates["sent-records"], 750);
+        let shown = live(&after, &rates, &PLAIN, NOW);
         for part in [
-            "○ joold@eth0",
-            "State: waiting",
-            "Reason: no module",
-            "Dropped: 1,200 datagrams from strangers",
-            "Problem: a.json: bad",
+            "● joold@eth0: safe to fail over to nat64-b\n",
+            "      Sent:       750 records/s in 1 datagrams/s\n",
+            "      Gaps:         1 records/s repaired; 14 in all, 0 lost for good\n",
+            "  nat64-b    joold  synced        41,229        3    20 ms        0\n",
         ] {
             assert!(shown.contains(part), "{part}:\n{shown}");
         }
     }
 
     #[test]
-    fn rates_are_differences_to_the_look_before() {
-        let before = properties();
-        let mut after = before.clone();
-        after.insert(
-            "Counters".to_owned(),
-            json!({ "sent-records": 1500, "sent-datagrams": 41 }),
-        );
-        let shown = live(&after, Some(&before), &PLAIN, 60_000_000);
-        assert!(
-            shown.contains("sent          500 records/s in      1 datagrams/s"),
-            "{shown}"
-        );
-    }
-
-    #[test]
     fn nothing_that_a_daemon_lacks_stops_the_picture() {
-        assert!(status(&Map::new(), &PLAIN, 0).contains("nobody yet"));
-        assert!(peers("eth0", &Json::Null, &PLAIN, 0).contains("nobody"));
+        assert!(status(&Map::new(), &PLAIN, 0).contains("Nobody was heard yet."));
+        assert!(peers::full_table("eth0", &Json::Null, &PLAIN, 0).contains("nobody"));
+        let odd = json!([{}, 7, { "Name": "x" }]);
+        assert!(peers::table(&odd, &TERMINAL, 0).contains('x'));
     }
 
     #[test]
@@ -378,6 +712,15 @@ mod tests {
             (90_000, "1 d 1 h"),
         ] {
             assert_eq!(age(seconds * 1_000_000, 0), expected);
+        }
+        for (microseconds, expected) in [
+            (0, "0 ms"),
+            (700, "<1 ms"),
+            (20_900, "20 ms"),
+            (1_250_000, "1.2 s"),
+            (65_000_000, "1 min 5 s"),
+        ] {
+            assert_eq!(span(microseconds), expected);
         }
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(thousands(999), "999");

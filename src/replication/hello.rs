@@ -146,7 +146,6 @@ impl Engine {
             }
             if node.key != from {
                 node.key = from;
-                node.has_of_ours = 0;
                 is_new = true;
             }
             is_new |= !node.present;
@@ -162,7 +161,7 @@ impl Engine {
                 hello,
                 heard: now,
                 present: true,
-                has_of_ours: 0,
+                behind: 0,
                 lag: 0,
                 drift: [false; 3],
                 datagrams: 0,
@@ -194,8 +193,9 @@ impl Engine {
         } else {
             self.ring.age(of_ours + 1, now).unwrap_or(u32::MAX)
         };
+        let behind = self.ring.last() - of_ours;
         if let Some(node) = self.nodes.find_mut(from.node) {
-            node.has_of_ours = of_ours;
+            node.behind = behind;
             node.lag = lag;
         }
         self.compare_settings();

@@ -19,8 +19,8 @@ pub(super) struct Node {
     pub(super) heard: u64,
     /// Whether it is taken for there.
     pub(super) present: bool,
-    /// Up to where it had our log, as of its last hello.
-    pub(super) has_of_ours: u64,
+    /// Records of our log that it had not, as of its last hello.
+    pub(super) behind: u64,
     /// How long before its last hello the first of what it had not was announced, in milliseconds.
     pub(super) lag: u32,
     /// Which of pool6, pool4 and the timeouts differ from ours.

@@ -288,7 +288,7 @@ impl Engine {
                     daemon: version(hello.daemon),
                     record_length: hello.record_length,
                     sessions: hello.sessions.into(),
-                    behind: self.ring.last() - node.has_of_ours.min(self.ring.last()),
+                    behind: node.behind,
                     lag: Duration::from_millis(node.lag.into()),
                     missing: log.map_or(0, |log| log.missing.len()),
                     drift: Difference::ALL
@@ -335,7 +335,7 @@ impl Engine {
         let mut nearly = None;
         for node in self.nodes.all_present() {
             let name = display_name(&node.hello.name, node.key.node);
-            let behind = self.ring.last() - node.has_of_ours.min(self.ring.last());
+            let behind = node.behind;
             match State::of(node.hello.state) {
                 Some(State::Synced) if node.lag < SAFE_LAG => return Ok(name),
                 Some(State::Synced) => {

@@ -89,4 +89,16 @@ impl<J: Jool> Node<J> {
         // Whoever asked may be gone.
         let _ = outcome.send(result);
     }
+
+    /// Begins to compare everything.
+    pub(super) fn resync(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
+        let result = if self.attached {
+            self.engine.resync();
+            Ok(0)
+        } else {
+            Err("there is no Jool whose sessions could be compared".to_owned())
+        };
+        // Whoever asked may be gone.
+        let _ = outcome.send(result);
+    }
 }

@@ -195,10 +195,7 @@ impl<J: Jool> Node<J> {
                     let _ = outcome.send(self.reload().map(|()| 0));
                 }
                 Turn::Request((Command::Advertise, outcome)) => self.advertise(outcome),
-                Turn::Request((Command::Resync, outcome)) => {
-                    self.engine.resync();
-                    let _ = outcome.send(Ok(0));
-                }
+                Turn::Request((Command::Resync, outcome)) => self.resync(outcome),
                 Turn::Continue => {}
             }
             // Waiting for a socket that is ready takes none of tokio's budget: without this a flood
@@ -452,6 +449,9 @@ impl<J: Jool> Node<J> {
             snapshot.sessions = sessions;
             snapshot.status = status;
             snapshot.counters = counters;
+            if snapshot.state_name() != before.state_name() {
+                snapshot.since = SystemTime::now();
+            }
             *snapshot != before
         });
         let status = journal::status(&self.snapshot.borrow());

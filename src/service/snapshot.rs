@@ -49,11 +49,21 @@ impl Snapshot {
         }
     }
 
-    /// Why it is so; empty if there is nothing to tell.
+    /// Why it is so; empty if it is synced.
     pub fn reason(&self) -> String {
         match &self.state {
             State::Waiting(reason) => reason.clone(),
-            State::Running(_) => self.status.reasons.join("; "),
+            State::Running(_) if !self.status.reasons.is_empty() => self.status.reasons.join("; "),
+            State::Running(_) => match (self.status.state, &self.status.transfer) {
+                (replication::State::Joining, Some(transfer)) => {
+                    format!("the sessions of {} are on their way", transfer.donor)
+                }
+                (replication::State::Joining, None) => {
+                    "the table of our own Jool is read, and other nodes are looked for".to_owned()
+                }
+                (replication::State::Alone, _) => "no other joold is heard".to_owned(),
+                _ => String::new(),
+            },
         }
     }
 }

@@ -122,10 +122,12 @@ impl Bus {
     }
 
     /// A daemon on this bus that listens on loopback at `port` and sends to `peer`, with the name
-    /// that its configuration's file has.
+    /// that its configuration's file has, which is its node's name, too.
     pub(crate) fn joold(&self, name: &str, (port, peer): (u16, u16), rate: u32) -> Daemon {
+        let mut configuration = loopback(port, peer);
+        configuration["node name"] = name.into();
         let file = format!("{name}.json");
-        let file = self.folder.file(&file, loopback(port, peer).to_string());
+        let file = self.folder.file(&file, configuration.to_string());
         self.start_joold(&[file.to_str().unwrap()], rate)
     }
 

@@ -1,0 +1,146 @@
+//! The other nodes, as a table.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value as Json};
+
+use super::view::{
+    BAD, DOUBTFUL, FAINT, Style, age, colour_of, list, number, span, text, thousands, truth,
+};
+
+/// Columns of the longest name that is shown whole.
+const LONGEST_NAME: usize = 22;
+
+/// The nodes that were heard, each with what is wrong with it, if anything is.
+pub(super) fn table(peers: &Json, style: &Style, now: u64) -> String {
+    let rows = peers.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<_> = rows.iter().filter_map(Json::as_object).collect();
+    if rows.is_empty() {
+        return format!("  {}\n", style.paint(DOUBTFUL, "Nobody was heard yet."));
+    }
+    let names = rows.iter().map(|peer| text(peer, "Name").chars().count());
+    let width = names.max().unwrap_or(0).clamp(4, LONGEST_NAME);
+    let mut out = String::new();
+    let head = format!(
+        "{:<width$}  {:<5}  {:<8} {:>11} {:>8} {:>8} {:>8}",
+        "PEER", "KIND", "STATE", "SESSIONS", "BEHIND", "LAG", "MISSING"
+    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "  {}", style.paint("1", &head));
+    for peer in rows {
+        line(&mut out, peer, width, style);
+        let wrong = wrong(peer, now);
+        for line in style.fold(4, &address(peer)) {
+            let _ = writeln!(out, "    {}", style.paint(FAINT, &line));
+        }
+        for line in wrong.iter().flat_map(|wrong| style.fold(4, wrong)) {
+            let _ = writeln!(out, "    {}", style.paint(BAD, &line));
+        }
+    }
+    out
+}
+
+/// The same, with what came from each.
+pub(super) fn full_table(name: &str, peers: &Json, style: &Style, now: u64) -> String {
+    let rows = peers.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return format!("joold@{name} has heard nobody yet\n");
+    }
+    let mut out = table(peers, style, now);
+    let head = format!(
+        "{:<LONGEST_NAME$} {:>11} {:>12} {:>8}  {}",
+        "FROM", "DATAGRAMS", "RECORDS", "REFUSED", "HEARD"
+    );
+    let _ = writeln!(out, "\n  {}", style.paint("1", &head));
+    for peer in rows.iter().filter_map(Json::as_object) {
+        let _ = writeln!(
+            out,
+            "  {:<LONGEST_NAME$} {:>11} {:>12} {:>8}  {} ago",
+            shortened(text(peer, "Name"), LONGEST_NAME),
+            thousands(number(peer, "Datagrams")),
+            thousands(number(peer, "Records")),
+            thousands(number(peer, "Rejected")),
+            age(now, number(peer, "LastHeard"))
+        );
+    }
+    out
+}
+
+/// A name in so many columns.
+fn shortened(name: &str, width: usize) -> String {
+    if name.chars().count() <= width {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(width - 1).collect();
+    start + "…"
+}
+
+fn line(out: &mut String, peer: &Map<String, Json>, width: usize, style: &Style) {
+    let name = shortened(text(peer, "Name"), width);
+    let stock = text(peer, "Kind") == "stock";
+    let (state, colour) = match text(peer, "State") {
+        _ if !truth(peer, "Present") => ("gone", BAD),
+        // What it is about, it does not say.
+        "" => ("-", ""),
+        state => (state, colour_of(state)),
+    };
+    let known = |value: String| if stock { "-".to_owned() } else { value };
+    // What it had when it was last heard may be gone with it.
+    let now = |value: String| {
+        if truth(peer, "Present") {
+            known(value)
+        } else {
+            "-".to_owned()
+        }
+    };
+    let missing = number(peer, "Missing");
+    let _ = writeln!(
+        out,
+        "  {name:<width$}  {:<5}  {} {:>11} {:>8} {:>8} {}",
+        text(peer, "Kind"),
+        style.paint(colour, &format!("{state:<8}")),
+        now(thousands(number(peer, "Sessions"))),
+        now(thousands(number(peer, "Behind"))),
+        now(span(number(peer, "Lag"))),
+        style.paint(
+            if missing > 0 { BAD } else { "" },
+            &format!("{:>8}", known(thousands(missing)))
+        ),
+    );
+}
+
+/// Where it is, and what it runs.
+fn address(peer: &Map<String, Json>) -> String {
+    if text(peer, "Kind") == "stock" {
+        let address = text(peer, "Address");
+        return format!("{address}, the stock daemon, which does not tell what it has");
+    }
+    let mut parts = vec![text(peer, "Address").to_owned()];
+    for (key, before, after) in [
+        ("Version", "joold ", ""),
+        ("JoolVersion", "Jool ", ""),
+        ("RecordFormat", "", "-byte records"),
+    ] {
+        let value = text(peer, key);
+        if !value.is_empty() {
+            parts.push(format!("{before}{value}{after}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// What an operator should look into, a sentence each.
+fn wrong(peer: &Map<String, Json>, now: u64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !truth(peer, "Present") {
+        let ago = age(now, number(peer, "LastHeard"));
+        wrong.push(format!("not heard for {ago}"));
+    }
+    let drift = list(peer, "Drift").join(", ");
+    if !drift.is_empty() {
+        wrong.push(format!(
+            "its Jool is not set up as ours: {drift}; make that the same"
+        ));
+    }
+    wrong
+}
