@@ -211,13 +211,13 @@ impl Engine {
         self.has_lost()
             || !self.lost.is_empty()
             || self.ledger.is_full()
-            || self.logs.iter().any(|(_, log)| !log.missing.is_empty())
+            || self.logs.iter().any(|(_, log)| log.lacks())
     }
 
     /// What is missing, a sentence each.
     fn reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        for (_, log) in self.logs.iter().filter(|(_, log)| !log.missing.is_empty()) {
+        for (_, log) in self.logs.iter().filter(|(_, log)| log.lacks()) {
             let (missing, name) = (log.missing.len(), self.name_of(log.key.node));
             reasons.push(format!("{missing} records of {name} are not here yet"));
         }

@@ -163,7 +163,7 @@ impl Node {
     ) {
         let Some(engine) = &mut self.engine else {
             if let Some(kernel) = &mut self.kernel
-                && now % 500 == 0
+                && now.is_multiple_of(500)
                 && random.permille(500)
             {
                 kernel.unheard();
@@ -172,7 +172,7 @@ impl Node {
         };
         let instant = clock.at(now);
         if let Some(kernel) = &mut self.kernel {
-            if now % FLUSH == 0 {
+            if now.is_multiple_of(FLUSH) {
                 while kernel.packet(now, &mut self.buffer) {
                     engine.handle_local(instant, &self.buffer);
                 }
