@@ -68,7 +68,7 @@ pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
         last = snapshot;
         sleep(PAUSE).await;
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// The snapshot without what is not announced.

@@ -222,7 +222,7 @@ fn milliseconds(duration: Duration) -> f64 {
 fn lag_text(lag: Option<(Duration, Duration)>) -> String {
     lag.map_or("-".to_owned(), |(median, longest)| {
         format!(
-            "{:.0} ms, at most {:.0} ms",
+            "{:.0} ms (max {:.0} ms)",
             milliseconds(median),
             milliseconds(longest)
         )
