@@ -342,7 +342,7 @@ fn picture(frame: &Frame, rates: [u64; 3], colour: bool) -> Vec<String> {
             ),
             seconds(frame.at)
         ),
-        format!("  {lost} of {datagrams} datagrams lost ({LOSS} %), as many overtaken by others"),
+        format!("  {lost} of {datagrams} datagrams lost ({LOSS} %), some overtaken by others"),
         String::new(),
         row(
             "",
