@@ -14,12 +14,12 @@ use joold::jool::{Instance, Version};
 use joold::replication::{Engine, Settings};
 use joold::session::{Format, Identity, Pool4, Prefix, Protocol, Session, State, Timeouts, Timer};
 
-const SESSIONS: u32 = 1_000_000;
+const SESSIONS: u32 = 1 << 20;
 /// Records in a packet from Jool.
 const PACKET: u32 = 36;
 
 fn session(number: u32) -> Session {
-    // A permutation of the numbers below 2^20 and a bit, so that neighbours are far apart.
+    // A permutation, so that neighbours are far apart.
     let number = number.wrapping_mul(741_103_597) % SESSIONS;
     let low = u16::try_from(number & 0xffff).unwrap_or(0);
     let id = Identity {

@@ -58,11 +58,11 @@ fn program(command: &Command) -> String {
 }
 
 /// Each part that is rendered alone begins with definitions; a page needs them once, and the title
-/// has them.
+/// has them. Some lines end with a blank.
 fn without_preamble(text: &str) -> String {
     text.lines()
         .filter(|line| !line.starts_with(".ie ") && !line.starts_with(".el "))
-        .map(|line| format!("{line}\n"))
+        .map(|line| format!("{}\n", line.trim_end()))
         .collect()
 }
 

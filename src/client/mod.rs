@@ -9,8 +9,11 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
-use zbus::{Connection, OwnedVariant, Proxy, Variant, fdo};
+use zbus::proxy::MethodFlags;
+use zbus::wire::DynamicDeserialize;
+use zbus::{Connection, DynamicType, OwnedVariant, Proxy, Variant, fdo};
 
 use crate::bus::{INTERFACE, PATH, bus_name};
 use view::{Style, clock};
@@ -19,6 +22,7 @@ pub use wait::wait_synced;
 
 const LOG_OBJECT: &str = "/org/freedesktop/LogControl1";
 const LOG_INTERFACE: &str = "org.freedesktop.LogControl1";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// How often `watch` looks.
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often the end of a comparison is looked for.
@@ -227,7 +231,7 @@ impl Daemon {
     ///
     /// The daemon has gone.
     pub async fn properties(&self) -> Result<Map<String, Json>, Error> {
-        let proxy = self.proxy(PATH, "org.freedesktop.DBus.Properties").await?;
+        let proxy = self.proxy(PATH, PROPERTIES).await?;
         let all: HashMap<String, OwnedVariant> = proxy.call("GetAll", &(INTERFACE,)).await?;
         let mut properties: Map<String, Json> = all
             .into_iter()
@@ -244,7 +248,7 @@ impl Daemon {
     /// Everything that is wrong with it.
     pub async fn reload(&self) -> Result<(), Error> {
         let proxy = self.proxy(PATH, INTERFACE).await?;
-        Ok(proxy.call("Reload", &()).await?)
+        ask(&proxy, "Reload", &()).await
     }
 
     /// Has the whole table sent to the other nodes, and returns how many sessions that were.
@@ -254,7 +258,7 @@ impl Daemon {
     /// Why that is not possible now.
     pub async fn advertise(&self) -> Result<u64, Error> {
         let proxy = self.proxy(PATH, INTERFACE).await?;
-        Ok(proxy.call("Advertise", &()).await?)
+        ask(&proxy, "Advertise", &()).await
     }
 
     /// Has everything compared, and waits for the end of it. Returns what was found, in words.
@@ -294,13 +298,28 @@ impl Daemon {
     ///
     /// The daemon does not know it, or forbids it.
     pub async fn log_level(&self, level: Option<&str>) -> Result<String, Error> {
-        let proxy = self.proxy(LOG_OBJECT, LOG_INTERFACE).await?;
         if let Some(level) = level {
-            let set = proxy.set_property("LogLevel", level).await;
-            set.map_err(|error| Error::from(zbus::Error::from(error)))?;
+            let properties = self.proxy(LOG_OBJECT, PROPERTIES).await?;
+            let value = (LOG_INTERFACE, "LogLevel", Variant::from(level));
+            ask::<()>(&properties, "Set", &value).await?;
         }
+        let proxy = self.proxy(LOG_OBJECT, LOG_INTERFACE).await?;
         Ok(proxy.get_property("LogLevel").await?)
     }
+}
+
+/// Calls a method that is not for everybody: where polkit knows whom to ask for a password, it may.
+async fn ask<R>(
+    proxy: &Proxy<'_>,
+    method: &str,
+    arguments: &(impl Serialize + DynamicType),
+) -> Result<R, Error>
+where
+    R: for<'d> DynamicDeserialize<'d>,
+{
+    let flags = MethodFlags::ALLOW_INTERACTIVE_AUTH;
+    let answer = proxy.call_with_flags(method, flags, arguments).await?;
+    answer.ok_or_else(|| Error::Refused(format!("{method} has no answer")))
 }
 
 /// Prints the state of daemons: a picture, or a JSON array.

@@ -138,10 +138,16 @@ impl Engine {
         for seq in from..=end {
             let slot = self.ring.slot(seq).map(Slot);
             let entry = slot.and_then(|slot| self.ledger.table.get(slot));
-            // What is not there has expired, or something later was told.
-            let entry = entry.filter(|entry| entry.log == OWN && entry.seq == seq);
-            if let Some(entry) = entry.filter(|entry| entry.expires > now)
-                && !writer.push(Some((self.own, seq)), &entry.session(now))
+            // What is not there has expired, or something later is in another log. What a stock peer
+            // said later is in none, so nobody else would tell it.
+            let place = entry.and_then(|entry| match entry.log {
+                OWN if entry.seq == seq => Some(Some((self.own, seq))),
+                UNLOGGED => Some(None),
+                _ => None,
+            });
+            if let Some((place, entry)) = place.zip(entry)
+                && entry.expires > now
+                && !writer.push(place, &entry.session(now))
             {
                 return Some(seq);
             }
@@ -168,14 +174,16 @@ impl Engine {
                 continue;
             };
             let place = match entry.log {
-                OWN if entry.seq == 0 => None,
+                // It is going to be announced, and told as a part of our log.
+                ADOPTED => continue,
+                OWN if entry.seq == 0 => continue,
                 OWN => Some((self.own, entry.seq)),
-                ADOPTED | UNLOGGED => None,
+                UNLOGGED => None,
                 log => self.logs.get(log).map(|log| (log.key, entry.seq)),
             };
             let is_known = match (since, place, entry.log) {
-                (None, ..) => false,
-                (Some(_), None, _) => true,
+                // What is in no log may be what replaced something that is asked for.
+                (None, ..) | (Some(_), None, _) => false,
                 (Some(since), Some((_, seq)), OWN) => seq <= since.own,
                 (Some(since), Some((_, seq)), log) => {
                     let known = since.others.get(usize::from(log)).copied();

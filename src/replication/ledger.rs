@@ -3,9 +3,15 @@
 //!
 //! Points in time are milliseconds on the engine's clock.
 
-use crate::session::{Entry, Identity, Marks, Session, Slot, State, Table, Timeouts};
+use std::cmp::Reverse;
+use std::hint::black_box;
+
+use crate::session::{Entry, Identity, Key, Marks, Session, Slot, State, Table, Timeouts, Timer};
 
 use super::queue::Queue;
+
+/// Sessions that are looked up together.
+pub(super) const TOGETHER: usize = 64;
 
 /// The log of a record that this node announced, or is going to.
 pub(super) const OWN: u16 = u16::MAX;
@@ -74,15 +80,20 @@ pub(super) struct Ledger {
     pub(super) given_up: u64,
 }
 
-/// How far along a TCP connection's life a state is. The module goes back from [`State::Trans`] to
-/// [`State::Established`], so those two are equal.
-fn rank(state: State) -> u8 {
-    match state {
-        State::V6Init | State::V4Init => 0,
-        State::Established | State::Trans => 1,
-        State::V4FinRcv | State::V6FinRcv => 2,
-        State::V4FinV6FinRcv => 3,
-    }
+/// Which of two simultaneous records is the later: how far along a TCP connection's life it is. No
+/// two are equal, or the nodes would choose differently. The module goes back and forth between
+/// [`State::Established`] and [`State::Trans`]; there the one that lives longer does no harm.
+fn rank(state: State, timer: Timer) -> (u8, Reverse<u8>) {
+    let rank = match state {
+        State::V4Init => 0,
+        State::V6Init => 1,
+        State::Trans => 2,
+        State::Established => 3,
+        State::V4FinRcv => 4,
+        State::V6FinRcv => 5,
+        State::V4FinV6FinRcv => 6,
+    };
+    (rank, Reverse(timer as u8))
 }
 
 impl Ledger {
@@ -101,6 +112,19 @@ impl Ledger {
             sweep: 0,
             given_up: 0,
         }
+    }
+
+    /// Where the index has these sessions, which are looked up next.
+    #[inline]
+    pub(super) fn keys(&self, records: &[(u64, Session)]) -> [Key; TOGETHER] {
+        let mut keys = [Key::default(); TOGETHER];
+        for (key, (_, session)) in keys.iter_mut().zip(records) {
+            *key = self.table.key(&session.id);
+        }
+        let keys_of_these = keys.get(..records.len()).unwrap_or_default();
+        // Whatever comes of it: the compiler must not find that nothing does.
+        black_box(self.table.fetch(keys_of_these));
+        keys
     }
 
     /// How long an announcement of such a session stays good enough.
@@ -130,11 +154,10 @@ impl Ledger {
         if (new.state, new.timer) == (old.state, old.timer) {
             return Verdict::Same;
         }
-        match rank(new.state).cmp(&rank(old.state)) {
-            std::cmp::Ordering::Greater => Verdict::Later,
-            std::cmp::Ordering::Less => Verdict::Earlier,
-            std::cmp::Ordering::Equal if new_activity > old_activity => Verdict::Later,
-            std::cmp::Ordering::Equal => Verdict::Earlier,
+        if rank(new.state, new.timer) > rank(old.state, old.timer) {
+            Verdict::Later
+        } else {
+            Verdict::Earlier
         }
     }
 
@@ -162,8 +185,8 @@ impl Ledger {
 
     /// The entry of a session that has not expired. One that has is taken out.
     #[inline]
-    fn live(&mut self, now: u64, id: &Identity) -> Option<Slot> {
-        let slot = self.table.find(id)?;
+    fn live(&mut self, now: u64, key: Key, id: &Identity) -> Option<Slot> {
+        let slot = self.table.find(key, id)?;
         if self.table.get(slot)?.expires > now {
             return Some(slot);
         }
@@ -177,19 +200,21 @@ impl Ledger {
         }
     }
 
-    fn insert(&mut self, now: u64, session: &Session, place: Place) -> Slot {
+    fn insert(&mut self, now: u64, key: Key, session: &Session, place: Place) -> Slot {
         let mut marks = Marks::default();
         marks.set(Marks::SEEN, self.seen);
-        let (slot, given_up) = self.table.insert(Entry {
+        let entry = Entry {
             id: session.id,
             state: session.state,
             timer: session.timer,
             marks,
             log: place.log,
+            untold: 0,
             seq: place.seq,
             expires: now + u64::from(session.lifetime),
             announced: self.activity(now, session),
-        });
+        };
+        let (slot, given_up) = self.table.insert(key, entry);
         self.count(place.log, true);
         if let Some(entry) = given_up {
             self.count(entry.log, false);
@@ -215,9 +240,9 @@ impl Ledger {
     /// A record from our own Jool; says whether it is to be announced. Most are not: only what is
     /// new, what changed, and now and then what goes on.
     #[inline]
-    pub(super) fn local(&mut self, now: u64, session: &Session) -> bool {
-        let Some(slot) = self.live(now, &session.id) else {
-            let slot = self.insert(now, session, Place { log: OWN, seq: 0 });
+    pub(super) fn local(&mut self, now: u64, key: Key, session: &Session) -> bool {
+        let Some(slot) = self.live(now, key, &session.id) else {
+            let slot = self.insert(now, key, session, Place { log: OWN, seq: 0 });
             return self.announce.push(&mut self.table, slot);
         };
         let (window, activity) = (self.window(session), self.activity(now, session));
@@ -225,9 +250,12 @@ impl Ledger {
         let Some(entry) = self.table.get(slot) else {
             return false;
         };
-        // Our own Jool knows best, unless it has not been told yet what another one knows.
-        let untold = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
-        if untold && self.judge(session, now, entry) == Verdict::Earlier {
+        // Our own Jool knows best of what it alone translates. Of what others told it, it may not
+        // have heard yet, or not when it emitted this record; and the others would not take it.
+        let is_told = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
+        let is_own = entry.log == OWN && !is_told;
+        if !is_own && self.judge(session, now, entry) == Verdict::Earlier {
+            self.inject.push(&mut self.table, slot);
             return false;
         }
         let Some(entry) = self.table.get_mut(slot) else {
@@ -238,6 +266,7 @@ impl Ledger {
         entry.expires = now + u64::from(session.lifetime);
         entry.marks.set(Marks::SEEN, seen);
         entry.marks.set(Marks::LOCAL, entry.log != OWN);
+        entry.untold = 0;
         if changed || activity >= entry.announced + window {
             return self.announce.push(&mut self.table, slot);
         }
@@ -246,9 +275,10 @@ impl Ledger {
 
     /// A session that an audit found in our own Jool.
     pub(super) fn dumped(&mut self, now: u64, session: &Session, joining: bool) {
-        let Some(slot) = self.live(now, &session.id) else {
+        let key = self.table.key(&session.id);
+        let Some(slot) = self.live(now, key, &session.id) else {
             let log = if joining { ADOPTED } else { OWN };
-            let slot = self.insert(now, session, Place { log, seq: 0 });
+            let slot = self.insert(now, key, session, Place { log, seq: 0 });
             if !joining {
                 self.announce.push(&mut self.table, slot);
             }
@@ -259,22 +289,29 @@ impl Ledger {
             return;
         };
         entry.marks.set(Marks::SEEN, seen);
-        if entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG) {
-            return;
-        }
         let entry = *entry;
         let expires = now + u64::from(session.lifetime);
         match self.judge(session, now, &entry) {
             Verdict::Later => {
-                self.local(now, session);
+                self.is_told(slot);
+                self.local(now, key, session);
             }
             Verdict::Same if expires > entry.expires + SLIGHT => {
-                self.local(now, session);
+                self.is_told(slot);
+                self.local(now, key, session);
             }
             Verdict::Same if entry.expires <= expires + SLIGHT => {}
             Verdict::Same | Verdict::Earlier => {
                 self.inject.push(&mut self.table, slot);
             }
+        }
+    }
+
+    /// Our own Jool knows more of a session than what it was to be told.
+    fn is_told(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.marks.set(Marks::INJECT, false);
+            entry.marks.set(Marks::BACKLOG, false);
         }
     }
 
@@ -284,6 +321,7 @@ impl Ledger {
     pub(super) fn received(
         &mut self,
         now: u64,
+        key: Key,
         session: &Session,
         place: Place,
         with_transfer: bool,
@@ -291,8 +329,8 @@ impl Ledger {
         if session.lifetime == 0 {
             return Outcome::Expired;
         }
-        let Some(slot) = self.live(now, &session.id) else {
-            let slot = self.insert(now, session, place);
+        let Some(slot) = self.live(now, key, &session.id) else {
+            let slot = self.insert(now, key, session, place);
             self.tell(slot, with_transfer);
             return Outcome::Taken;
         };
@@ -318,7 +356,7 @@ impl Ledger {
         match verdict {
             Verdict::Earlier => {
                 // The others know of it, but of something older than we do.
-                if entry.log == ADOPTED {
+                if entry.log == ADOPTED && place.log != UNLOGGED {
                     self.put(slot, place);
                     if let Some(entry) = self.table.get_mut(slot) {
                         entry.marks.set(Marks::LOCAL, true);
@@ -330,7 +368,11 @@ impl Ledger {
                 }
                 return Outcome::Older;
             }
-            Verdict::Same if !same_log && entry.log != ADOPTED => {
+            // Not everybody may have heard what is in no log.
+            Verdict::Same
+                if !same_log
+                    && (entry.log < UNLOGGED || entry.log == OWN || place.log == UNLOGGED) =>
+            {
                 if let Some(entry) = self.table.get_mut(slot) {
                     entry.announced = entry.announced.max(activity);
                     entry.expires = entry.expires.max(expires);
@@ -350,8 +392,15 @@ impl Ledger {
                 }
             }
         }
-        let slight = unchanged && expires <= entry.expires + SLIGHT;
-        if !slight {
+        // Slight differences add up.
+        let untold = u64::from(entry.untold) + expires.saturating_sub(entry.expires);
+        let slight = u16::try_from(untold)
+            .ok()
+            .filter(|_| unchanged && untold <= SLIGHT);
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.untold = slight.unwrap_or(0);
+        }
+        if slight.is_none() {
             self.tell(slot, with_transfer);
         }
         if unchanged && !longer {

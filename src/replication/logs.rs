@@ -25,6 +25,8 @@ pub(super) struct Log {
     pub(super) token: u32,
     /// Since when nobody was known to have it.
     pub(super) hopeless_since: Option<u64>,
+    /// What is missing is not waited for. It is still asked for should somebody come who has it.
+    pub(super) given_up: bool,
 }
 
 impl Log {
@@ -37,6 +39,7 @@ impl Log {
             tries: 0,
             token: 0,
             hopeless_since: None,
+            given_up: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Log {
         }
         self.missing.insert(self.last + 1, last);
         self.last = last;
+        self.given_up = false;
         true
     }
 
@@ -70,6 +74,11 @@ impl Log {
         }
         self.reaches(last);
         self.missing.remove(first, last);
+    }
+
+    /// Whether something is missing that may come.
+    pub(super) fn lacks(&self) -> bool {
+        !self.missing.is_empty() && !self.given_up
     }
 
     /// Whether the node itself can still find the first of what is missing by its place.

@@ -30,7 +30,7 @@ use crate::session::{Format, Pool4, Prefix, Reject, Session, Slot, parse_run};
 
 use answers::Answers;
 use frame::{Content, Data, Frame, LogKey, Request, TRAILER, Unreadable};
-use ledger::{ADOPTED, Ledger, OWN, Outcome, Place, UNLOGGED};
+use ledger::{ADOPTED, Ledger, OWN, Outcome, Place, TOGETHER, UNLOGGED};
 use logs::{Logs, Ring};
 use nodes::Nodes;
 use recovery::Scan;
@@ -120,6 +120,8 @@ pub struct Engine {
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
     last_token: u32,
+    /// Records that were read and are looked up next, each with its number among its neighbours.
+    read: Vec<(u64, Session)>,
     /// Another node said that it is this one.
     namesake: Option<(SocketAddr, u64)>,
     /// When a version that is not spoken was last told of.
@@ -167,6 +169,8 @@ struct AuditState {
     running: Option<u64>,
     /// Our own Jool is known to have dropped something that none has looked for.
     loss_known: bool,
+    /// The one that is being made, or that failed, is to find what was dropped before it began.
+    finds_loss: bool,
     /// When one is made without a reason.
     due: u64,
     found: u64,
@@ -221,6 +225,7 @@ impl Engine {
             resync_wanted: false,
             doubtful: Vec::new(),
             last_token: 0,
+            read: Vec::new(),
             namesake: None,
             foreign_version_told: false,
             events: VecDeque::new(),
@@ -295,6 +300,7 @@ impl Engine {
         let now = self.clock(now);
         self.attached = false;
         self.audit.running = None;
+        self.walks.retain(|(walk, _)| *walk != Walk::Reinject);
         self.doubtful.clear();
         self.ledger.forget_injections();
         self.hello.at_once(now);
@@ -311,19 +317,26 @@ impl Engine {
         let now = self.clock(now);
         let Some(jool) = &self.jool else { return };
         let Self {
-            ledger, counters, ..
+            ledger,
+            counters,
+            read,
+            ..
         } = self;
+        read.clear();
         parse_run(run, &jool.pool6, |record| {
             counters.local_records += 1;
             match record {
-                Ok(session) => {
-                    if !ledger.local(now, &session) {
-                        counters.coalesced += 1;
-                    }
-                }
+                Ok(session) => read.push((0, session)),
                 Err(reason) => counters.local_rejects.count(reason),
             }
         });
+        for records in read.chunks(TOGETHER) {
+            for ((_, session), key) in records.iter().zip(ledger.keys(records)) {
+                if !ledger.local(now, key, session) {
+                    counters.coalesced += 1;
+                }
+            }
+        }
     }
 
     /// Sends in this format from now on, or in that of our own Jool.
@@ -356,6 +369,8 @@ impl Engine {
         let now = self.clock(now);
         self.audit.wanted = false;
         self.audit.running = Some(now);
+        self.audit.finds_loss |= std::mem::take(&mut self.audit.loss_known);
+        self.walks.retain(|(walk, _)| *walk != Walk::Reinject);
         self.audit.found = 0;
         self.audit.missing = 0;
         self.audit.announced_before = self.ledger.announcements() as u64 + self.ring.last();
@@ -396,7 +411,7 @@ impl Engine {
             injected: self.audit.missing,
         };
         self.counters.audits += 1;
-        let had_reason = std::mem::take(&mut self.audit.loss_known);
+        let had_reason = std::mem::take(&mut self.audit.finds_loss);
         self.audit.last = Some(audit);
         let counts_drops = self.jool.as_ref().is_some_and(|jool| jool.counts_drops);
         self.audit.due = now
@@ -481,25 +496,23 @@ impl Engine {
             ledger,
             counters,
             stock,
+            read,
             ..
         } = self;
-        let (mut taken, mut rejected) = (0, 0);
+        let mut rejected = 0;
+        read.clear();
         parse_run(datagram, &jool.pool6, |record| match record {
             Ok(session) => {
-                taken += 1;
                 counters.stock_records += 1;
-                let place = Place {
-                    log: UNLOGGED,
-                    seq: counters.stock_records,
-                };
-                let session = clamp(&session, ledger, counters);
-                counters.count(ledger.received(now, &session, place, false));
+                read.push((counters.stock_records, clamp(&session, ledger, counters)));
             }
             Err(reason) => {
                 rejected += 1;
                 counters.received_rejects.count(reason);
             }
         });
+        let taken = read.len() as u64;
+        receive(now, UNLOGGED, read, ledger, counters);
         counters.received_records += taken + rejected;
         stock.heard(now, from, taken, rejected);
     }
@@ -523,26 +536,25 @@ impl Engine {
             return;
         };
         let Self {
-            ledger, counters, ..
+            ledger,
+            counters,
+            read,
+            ..
         } = self;
         let (mut count, mut rejected) = (0, 0);
+        read.clear();
         parse_run(records, &jool.pool6, |record| {
-            let place = Place {
-                log: index,
-                seq: data.first + count,
-            };
+            let seq = data.first + count;
             count += 1;
             match record {
-                Ok(session) => {
-                    let session = clamp(&session, ledger, counters);
-                    counters.count(ledger.received(now, &session, place, false));
-                }
+                Ok(session) => read.push((seq, clamp(&session, ledger, counters))),
                 Err(reason) => {
                     rejected += 1;
                     counters.received_rejects.count(reason);
                 }
             }
         });
+        receive(now, index, read, ledger, counters);
         counters.received_records += count;
         node.records += count - rejected;
         node.rejected += rejected;
@@ -702,9 +714,11 @@ impl Engine {
         true
     }
 
-    /// Whether sessions wait for our own Jool.
+    /// Whether sessions wait for our own Jool, and may go there. When the daemon starts its Jool may
+    /// know more than all others do, so that its table is read before it is told anything.
     pub fn has_injections(&self) -> bool {
-        self.attached && self.ledger.injections() > 0
+        let has_read = !matches!(self.phase, Phase::Joining { dumped: false, .. });
+        self.attached && has_read && self.ledger.injections() > 0
     }
 
     /// Writes the next run of records for our own Jool, at most [`MAX_RUN`] bytes; `false` when
@@ -712,9 +726,10 @@ impl Engine {
     pub fn poll_inject(&mut self, now: Instant, run: &mut Vec<u8>) -> bool {
         run.clear();
         let now = self.clock(now);
-        let Some(jool) = self.jool.as_ref().filter(|_| self.attached) else {
+        if !self.has_injections() {
             return false;
-        };
+        }
+        let Some(jool) = &self.jool else { return false };
         let format = jool.format;
         let expressible = format.can_express(&jool.pool6);
         while run.len() + format.length() <= MAX_RUN {
@@ -735,6 +750,22 @@ impl Engine {
             }
         }
         !run.is_empty()
+    }
+}
+
+/// Takes records of a log, each with its place there.
+fn receive(
+    now: u64,
+    log: u16,
+    records: &[(u64, Session)],
+    ledger: &mut Ledger,
+    counters: &mut Counters,
+) {
+    for records in records.chunks(TOGETHER) {
+        for ((seq, session), key) in records.iter().zip(ledger.keys(records)) {
+            let place = Place { log, seq: *seq };
+            counters.count(ledger.received(now, key, session, place, false));
+        }
     }
 }
 

@@ -54,11 +54,6 @@ impl Ranges {
         }
     }
 
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     /// Whether nothing is in it.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -26,6 +26,8 @@ const LISTEN: u64 = 750;
 const GIVE_UP: u64 = 3_000;
 /// How soon after a look that led to nothing there is another, in milliseconds.
 const LATER: u64 = 100;
+/// The same for what was given up, in milliseconds.
+const SELDOM: u64 = 1_000;
 /// How many questions about a table may stay without an answer.
 const TRIES: u32 = 8;
 
@@ -71,6 +73,7 @@ pub(super) fn schedule(log: &mut Log, now: u64) {
         log.due = None;
         log.tries = 0;
         log.hopeless_since = None;
+        log.given_up = false;
     } else if log.due.is_none() {
         log.due = Some(now + TOLERANCE);
     }
@@ -148,6 +151,7 @@ impl Engine {
             log.tries += 1;
             log.due = Some(now + back_off(tries));
             log.hopeless_since = None;
+            log.given_up = false;
             let fresh = log.token == 0;
             if fresh {
                 let token = self.token();
@@ -196,6 +200,10 @@ impl Engine {
         let Some(log) = self.logs.get_mut(index) else {
             return;
         };
+        if log.given_up {
+            log.due = Some(now + SELDOM);
+            return;
+        }
         let since = *log.hopeless_since.get_or_insert(now);
         let (key, records) = (log.key, log.missing.len());
         let newer = self.nodes.find(key.node).filter(|node| node.present);
@@ -210,7 +218,7 @@ impl Engine {
                 .find(newer.key)
                 .and_then(|index| self.logs.get(index));
             if has_joined && log.is_some_and(|log| log.have() >= told) {
-                self.forget_missing(index);
+                self.give_up(index);
                 return;
             }
             if now < since + 10 * GIVE_UP {
@@ -218,7 +226,7 @@ impl Engine {
             }
         }
         if now >= since + GIVE_UP {
-            self.forget_missing(index);
+            self.give_up(index);
             self.counters.lost_records += records;
             match self.lost.iter_mut().find(|(node, _)| *node == key.node) {
                 Some((_, lost)) => *lost += records,
@@ -229,10 +237,9 @@ impl Engine {
         }
     }
 
-    fn forget_missing(&mut self, index: u16) {
+    fn give_up(&mut self, index: u16) {
         if let Some(log) = self.logs.get_mut(index) {
-            log.missing.clear();
-            log.due = None;
+            log.given_up = true;
             log.hopeless_since = None;
         }
     }
@@ -354,7 +361,10 @@ impl Engine {
             let place = self.place(place);
             self.counters.recovered_records += 1;
             let session = clamp(&session, &self.ledger, &mut self.counters);
-            let outcome = self.ledger.received(now, &session, place, with_transfer);
+            let key = self.ledger.table.key(&session.id);
+            let outcome = self
+                .ledger
+                .received(now, key, &session, place, with_transfer);
             self.counters.count(outcome);
             if let Some(scan) = self.scan.as_mut().filter(|_| with_transfer) {
                 scan.records += 1;

@@ -202,17 +202,22 @@ impl Engine {
         }
     }
 
+    /// Whether our own Jool dropped something that has not been found yet.
+    fn has_lost(&self) -> bool {
+        self.audit.loss_known || self.audit.finds_loss
+    }
+
     fn is_degraded(&self) -> bool {
-        self.audit.loss_known
+        self.has_lost()
             || !self.lost.is_empty()
             || self.ledger.is_full()
-            || self.logs.iter().any(|(_, log)| !log.missing.is_empty())
+            || self.logs.iter().any(|(_, log)| log.lacks())
     }
 
     /// What is missing, a sentence each.
     fn reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        for (_, log) in self.logs.iter().filter(|(_, log)| !log.missing.is_empty()) {
+        for (_, log) in self.logs.iter().filter(|(_, log)| log.lacks()) {
             let (missing, name) = (log.missing.len(), self.name_of(log.key.node));
             reasons.push(format!("{missing} records of {name} are not here yet"));
         }
@@ -222,7 +227,7 @@ impl Engine {
                 "{lost} records of {name} are lost: no node that is there has them"
             ));
         }
-        if self.audit.loss_known {
+        if self.has_lost() {
             reasons.push(
                 "records of our own Jool were lost on the way, its table is being compared"
                     .to_owned(),

@@ -9,7 +9,7 @@ mod tlv;
 pub use format::{BODY, Format, HEADER, Trailing, parse_run};
 pub use pool4::Pool4;
 pub use prefix::{InvalidPrefixLength, Prefix};
-pub use table::{Entry, Marks, Slot, Table};
+pub use table::{Entry, Key, Marks, Slot, Table};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

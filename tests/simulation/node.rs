@@ -1,0 +1,305 @@
+//! A node: a machine with a Jool and a daemon, each of which may be missing, and what the daemon's
+//! event loop does between them.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use joold::jool::{Instance, MAX_RUN, Version};
+use joold::replication::{Engine, MAX_FRAME, Settings, State, Transmit};
+use joold::session::{Identity, Pool4, Prefix, Timeouts};
+
+use super::kernel::{Kernel, Rollback};
+use super::network::Network;
+use super::random::Random;
+
+/// How long the module collects records.
+const FLUSH: u64 = 10;
+/// Datagrams in one turn.
+const BUDGET: usize = 64;
+
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn at(&self, now: u64) -> Instant {
+        self.0 + Duration::from_millis(now)
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) index: usize,
+    pub(crate) version: Version,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) kernel: Option<Kernel>,
+    pub(crate) engine: Option<Engine>,
+    /// Whether the machine runs.
+    pub(crate) is_up: bool,
+    /// When the daemon, or the machine, or Jool, is back.
+    pub(crate) daemon_back: Option<u64>,
+    pub(crate) jool_back: Option<u64>,
+    epoch: u64,
+    dump: Option<Option<Identity>>,
+    /// Whether what was dumped so far is to be thrown away.
+    pub(crate) dump_fails: bool,
+    pub(crate) capacity: usize,
+    pub(crate) most_sessions: usize,
+    told_drops: u64,
+    look_at_drops: u64,
+    /// The engine was told of a loss that no audit has looked for from the beginning.
+    loss: bool,
+    loss_in_audit: bool,
+    audits: u64,
+    buffer: Vec<u8>,
+    pub(crate) rollbacks: Vec<Rollback>,
+    pub(crate) tolerance: u64,
+}
+
+pub(crate) fn address(index: usize) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, u8::try_from(index + 1).unwrap()], 6400))
+}
+
+impl Node {
+    pub(crate) fn new(index: usize, version: Version, timeouts: Timeouts, capacity: usize) -> Self {
+        Self {
+            index,
+            version,
+            timeouts,
+            kernel: None,
+            engine: None,
+            is_up: false,
+            daemon_back: None,
+            jool_back: None,
+            epoch: 0,
+            dump: None,
+            dump_fails: false,
+            capacity,
+            most_sessions: 100_000,
+            told_drops: 0,
+            look_at_drops: 0,
+            loss: false,
+            loss_in_audit: false,
+            audits: 0,
+            buffer: Vec::new(),
+            rollbacks: Vec::new(),
+            tolerance: 2_400,
+        }
+    }
+
+    fn instance(&self) -> Instance {
+        Instance {
+            name: "default".to_owned(),
+            version: self.version,
+            format: self.version.format(),
+            pool6: Prefix::WELL_KNOWN,
+            pool4: Pool4::default(),
+            timeouts: self.timeouts,
+            repairs: Vec::new(),
+            unrepaired: None,
+        }
+    }
+
+    pub(crate) fn start_daemon(&mut self, clock: &Clock, now: u64) {
+        self.epoch = now + 1;
+        self.daemon_back = None;
+        let mut engine = Engine::new(
+            clock.at(now),
+            Settings {
+                node: self.index as u64 + 1,
+                epoch: self.epoch,
+                name: format!("n{}", self.index),
+                most_sessions: self.most_sessions,
+                ..Settings::default()
+            },
+        );
+        if self.kernel.is_some() {
+            engine.handle_attached(clock.at(now), &self.instance());
+        }
+        self.engine = Some(engine);
+        self.dump = None;
+        self.audits = 0;
+        (self.loss, self.loss_in_audit) = (false, false);
+        self.told_drops = self.kernel.as_ref().map_or(0, |kernel| kernel.dropped);
+    }
+
+    /// The daemon dies. Its module's queue may go on or be lost.
+    pub(crate) fn stop_daemon(&mut self, random: &mut Random) {
+        self.engine = None;
+        if let Some(kernel) = &mut self.kernel
+            && random.permille(500)
+        {
+            kernel.unheard();
+        }
+    }
+
+    pub(crate) fn add_jool(&mut self, clock: &Clock, now: u64) {
+        self.jool_back = None;
+        self.told_drops = 0;
+        let format = self.version.format();
+        self.kernel = Some(Kernel::new(format, self.timeouts, self.capacity));
+        let instance = self.instance();
+        if let Some(engine) = &mut self.engine {
+            engine.handle_attached(clock.at(now), &instance);
+        }
+    }
+
+    pub(crate) fn remove_jool(&mut self, clock: &Clock, now: u64) {
+        self.kernel = None;
+        self.dump = None;
+        if let Some(engine) = &mut self.engine {
+            engine.handle_detached(clock.at(now));
+        }
+    }
+
+    /// One turn of the event loop.
+    pub(crate) fn turn(
+        &mut self,
+        clock: &Clock,
+        now: u64,
+        random: &mut Random,
+        network: &mut Network,
+    ) {
+        let Some(engine) = &mut self.engine else {
+            if let Some(kernel) = &mut self.kernel
+                && now.is_multiple_of(500)
+                && random.permille(500)
+            {
+                kernel.unheard();
+            }
+            return;
+        };
+        let instant = clock.at(now);
+        if let Some(kernel) = &mut self.kernel {
+            if now.is_multiple_of(FLUSH) {
+                while kernel.packet(now, &mut self.buffer) {
+                    engine.handle_local(instant, &self.buffer);
+                }
+            }
+            if kernel.dropped > self.told_drops && self.look_at_drops == 0 {
+                self.look_at_drops = now + random.within(1, 1000);
+            }
+            if self.look_at_drops != 0 && now >= self.look_at_drops {
+                self.look_at_drops = 0;
+                if kernel.dropped > self.told_drops && self.version.counts_drops() {
+                    engine.handle_loss();
+                    self.loss = true;
+                }
+                self.told_drops = kernel.dropped;
+            }
+            if engine.wants_audit() {
+                engine.begin_audit(instant);
+                self.loss_in_audit = std::mem::take(&mut self.loss);
+                self.audits = engine.counters().audits;
+                self.dump = Some(None);
+            }
+            if let Some(after) = self.dump
+                && random.permille(700)
+            {
+                let next = kernel.dump(now, after, |session| {
+                    engine.handle_dumped(instant, session);
+                });
+                self.dump = next.map(Some);
+                if next.is_none() {
+                    engine.end_audit(true);
+                } else if std::mem::take(&mut self.dump_fails) {
+                    self.dump = None;
+                    engine.end_audit(false);
+                    self.loss |= self.loss_in_audit;
+                }
+            }
+        }
+        while engine.poll_timeout().is_none_or(|at| at <= instant) {
+            let before = engine.poll_timeout();
+            engine.handle_timeout(instant);
+            Self::transmit(
+                engine,
+                &mut self.buffer,
+                self.index,
+                clock,
+                now,
+                random,
+                network,
+            );
+            if before.is_some() && engine.poll_timeout().is_some() {
+                break;
+            }
+        }
+        if now % 1000 == 0 && self.kernel.is_some() {
+            let instance = Instance {
+                name: "default".to_owned(),
+                version: self.version,
+                format: self.version.format(),
+                pool6: Prefix::WELL_KNOWN,
+                pool4: Pool4::default(),
+                timeouts: self.timeouts,
+                repairs: Vec::new(),
+                unrepaired: None,
+            };
+            engine.handle_attached(instant, &instance);
+            engine.settle_doubts();
+        }
+        Self::transmit(
+            engine,
+            &mut self.buffer,
+            self.index,
+            clock,
+            now,
+            random,
+            network,
+        );
+        while engine.poll_inject(instant, &mut self.buffer) {
+            assert!(self.buffer.len() <= MAX_RUN);
+            if let Some(kernel) = &mut self.kernel {
+                let rollbacks = kernel.add(now, &self.buffer, self.tolerance);
+                self.rollbacks.extend(rollbacks);
+            }
+        }
+        let mut events = 0;
+        while engine.poll_event().is_some() {
+            events += 1;
+        }
+        assert!(events <= 256, "events are bounded");
+        if engine.counters().audits > self.audits {
+            self.audits = engine.counters().audits;
+            self.loss_in_audit = false;
+        }
+        if now % 7 == 0 {
+            let state = engine.state();
+            if matches!(state, State::Synced | State::Alone) {
+                assert!(
+                    !self.loss && !self.loss_in_audit,
+                    "node {} is {state} at {now} while its Jool's records were lost",
+                    self.index
+                );
+            }
+        }
+    }
+
+    fn transmit(
+        engine: &mut Engine,
+        buffer: &mut Vec<u8>,
+        index: usize,
+        clock: &Clock,
+        now: u64,
+        random: &mut Random,
+        network: &mut Network,
+    ) {
+        for _ in 0..BUDGET {
+            let Some(transmit) = engine.poll_transmit(clock.at(now), buffer) else {
+                break;
+            };
+            assert!(!buffer.is_empty() && buffer.len() <= MAX_FRAME);
+            let only = match transmit {
+                Transmit::Everyone => None,
+                Transmit::One(to) => (0..32).find(|index| address(*index) == to),
+            };
+            network.send(random, now, index, only, buffer);
+        }
+    }
+
+    pub(crate) fn state(&self) -> Option<State> {
+        self.engine.as_ref().map(Engine::state)
+    }
+}

@@ -1,0 +1,516 @@
+//! A cluster from a seed: its traffic, its faults, and then quiet.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use joold::jool::Version;
+use joold::replication::State as NodeState;
+use joold::session::{Format, Identity, Prefix, Protocol, Session, State, Timeouts, Timer};
+
+use super::kernel::Segment;
+use super::network::Network;
+use super::node::{Clock, Node, address};
+use super::random::Random;
+
+/// Lifetimes may differ by this beside the refresh window: records that are taken for simultaneous,
+/// differences too slight to tell, and the time under way.
+const SLACK: u64 = 2_000 + 1_000 + 600;
+/// Changes of one session on two nodes this far apart are taken for simultaneous by some and not by
+/// others: the tolerance, and what the network adds to it.
+const FUZZY: std::ops::RangeInclusive<u64> = 1_600..=2_500;
+const REFRESH: u64 = 10_000;
+/// How long the quiet may take to bring agreement, in virtual milliseconds.
+const QUIET: u64 = 45_000;
+
+/// A client that talks to a server.
+#[derive(Debug)]
+struct Flow {
+    id: Identity,
+    group: usize,
+    /// Time between two packets.
+    pace: u64,
+    next: u64,
+    end: u64,
+    opened: bool,
+}
+
+/// A change that a packet made on a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) node: usize,
+    pub(crate) at: u64,
+    pub(crate) state: State,
+    pub(crate) timer: Timer,
+}
+
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) random: Random,
+    pub(crate) clock: Clock,
+    pub(crate) now: u64,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) network: Network,
+    /// Who translates the traffic of each group of masks.
+    active: Vec<usize>,
+    flows: Vec<Flow>,
+    most_flows: usize,
+    opened: u32,
+    paces: (u64, u64),
+    pub(crate) changes: BTreeMap<Identity, Vec<Change>>,
+    stock: bool,
+    is_hostile: bool,
+    chaos: u64,
+    faults: Vec<(u64, u8)>,
+    heals: Vec<u64>,
+    trace: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let count = random.within(2, 5) as usize;
+        let timeouts = random.one(&[
+            Timeouts::default(),
+            Timeouts {
+                tcp_established: 120_000,
+                tcp_transitory: 30_000,
+                udp: 60_000,
+                icmp: 20_000,
+            },
+            Timeouts {
+                tcp_established: 20_000,
+                tcp_transitory: 8_000,
+                udp: 15_000,
+                icmp: 5_000,
+            },
+        ]);
+        let versions = ["4.1.9", "4.1.12", "4.1.13"].map(|text| Version::supported(text).unwrap());
+        let same = random.permille(600);
+        let capacity = random.one(&[20_000, 20_000, 100]);
+        let nodes = (0..count)
+            .map(|index| {
+                let version = if same {
+                    versions[2]
+                } else {
+                    random.one(&versions)
+                };
+                Node::new(index, version, timeouts, capacity)
+            })
+            .collect();
+        let mut network = Network::new(count, &mut random);
+        let is_hostile = seed % 16 == 15;
+        if is_hostile {
+            network.corruption = random.one(&[20, 200, 500]);
+        }
+        let chaos = random.within(8_000, 40_000);
+        let groups = random.one(&[1, 1, 2, 3]);
+        let mut faults: Vec<_> = (0..random.within(0, 8))
+            .map(|_| (random.within(1_000, chaos), random.next() as u8))
+            .collect();
+        faults.sort_unstable();
+        let active = (0..groups).map(|_| random.index(count)).collect();
+        Self {
+            seed,
+            clock: Clock::new(),
+            now: 0,
+            nodes,
+            network,
+            active,
+            flows: Vec::new(),
+            most_flows: random.one(&[3, 20, 100, 400]),
+            opened: 0,
+            paces: random.one(&[(5, 50), (20, 2_000), (200, 12_000)]),
+            changes: BTreeMap::new(),
+            stock: random.permille(200),
+            is_hostile,
+            chaos,
+            faults,
+            heals: Vec::new(),
+            trace: std::env::var_os("JOOLD_TRACE").is_some(),
+            random,
+        }
+    }
+
+    /// Lives through it all, and checks what has to be true in the end.
+    pub(crate) fn run(&mut self) {
+        for index in 0..self.nodes.len() {
+            let late = self.random.permille(250);
+            self.nodes[index].daemon_back = Some(if late {
+                self.random.within(0, self.chaos)
+            } else {
+                self.random.within(0, 50)
+            });
+        }
+        while self.now < self.chaos {
+            self.inflict();
+            self.translate();
+            self.speak_stock();
+            self.turn();
+        }
+        self.end_faults();
+        // What is under way arrives, and who is down comes back.
+        let begin = self.now;
+        while self.now < begin + 10_000 {
+            self.turn();
+        }
+        if self.is_hostile {
+            return;
+        }
+        loop {
+            match self.disagreement() {
+                None => break,
+                Some(what) => {
+                    assert!(self.now < begin + QUIET, "seed {}: {what}", self.seed);
+                }
+            }
+            let until = self.now + 500;
+            while self.now < until {
+                self.turn();
+            }
+        }
+        let sent = self.sent();
+        let until = self.now + 5_000;
+        while self.now < until {
+            self.turn();
+        }
+        assert_eq!(
+            sent,
+            self.sent(),
+            "seed {}: announced although all is quiet",
+            self.seed
+        );
+        if let Some(what) = self.disagreement() {
+            panic!("seed {}: agreement did not last: {what}", self.seed);
+        }
+    }
+
+    fn turn(&mut self) {
+        let now = self.now;
+        while let Some(datagram) = self.network.arrival(now) {
+            let Some(node) = self.nodes.get_mut(datagram.to) else {
+                continue;
+            };
+            if let Some(engine) = &mut node.engine {
+                let from = address(datagram.from);
+                engine.handle_datagram(self.clock.at(now), from, &datagram.bytes);
+            }
+        }
+        for node in &mut self.nodes {
+            if node.jool_back.is_some_and(|at| at <= now) {
+                node.add_jool(&self.clock, now);
+            }
+            if node.daemon_back.is_some_and(|at| at <= now) {
+                if !node.is_up {
+                    node.is_up = true;
+                    node.add_jool(&self.clock, now);
+                }
+                node.start_daemon(&self.clock, now);
+            }
+            node.turn(&self.clock, now, &mut self.random, &mut self.network);
+        }
+        if !self.is_hostile {
+            self.check_rollbacks();
+            if now % 13 == 0 {
+                self.check_states();
+            }
+        }
+        self.now += 1;
+    }
+
+    fn sent(&self) -> Vec<u64> {
+        let engines = self.nodes.iter().filter_map(|node| node.engine.as_ref());
+        engines
+            .map(|engine| engine.counters().sent_records)
+            .collect()
+    }
+
+    fn note(&self, what: std::fmt::Arguments<'_>) {
+        if self.trace {
+            eprintln!("{:>6} {what}", self.now);
+        }
+    }
+
+    fn inflict(&mut self) {
+        if self.heals.first().is_some_and(|at| *at <= self.now) {
+            self.heals.remove(0);
+            self.network.parts.fill(0);
+            self.note(format_args!("the network is whole"));
+        }
+        while self.faults.first().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, kind) = self.faults.remove(0);
+            let victim = self.random.index(self.nodes.len());
+            let is_up = self.nodes[victim].is_up && self.nodes[victim].daemon_back.is_none();
+            let now = self.now;
+            match kind % 8 {
+                0 if is_up => {
+                    self.note(format_args!("daemon {victim} crashes"));
+                    self.nodes[victim].stop_daemon(&mut self.random);
+                    let back = now + self.random.within(5, 5_000);
+                    self.nodes[victim].daemon_back = Some(back);
+                }
+                1 if is_up => {
+                    self.note(format_args!("machine {victim} crashes"));
+                    let node = &mut self.nodes[victim];
+                    (node.engine, node.kernel, node.is_up) = (None, None, false);
+                    node.jool_back = None;
+                    node.daemon_back = Some(now + self.random.within(200, 8_000));
+                    for group in 0..self.active.len() {
+                        if self.active[group] == victim {
+                            self.fail_over(group);
+                        }
+                    }
+                }
+                2 if is_up && self.nodes[victim].jool_back.is_none() => {
+                    self.note(format_args!("instance {victim} goes"));
+                    let node = &mut self.nodes[victim];
+                    node.remove_jool(&self.clock, now);
+                    node.jool_back = Some(now + self.random.within(1, 4_000));
+                    for group in 0..self.active.len() {
+                        if self.active[group] == victim && self.random.permille(700) {
+                            self.fail_over(group);
+                        }
+                    }
+                }
+                3 | 4 => {
+                    let count = self.random.within(2, 3) as u8;
+                    for part in &mut self.network.parts {
+                        *part = self.random.next() as u8 % count;
+                    }
+                    self.heals.push(now + self.random.within(100, 8_000));
+                    self.heals.sort_unstable();
+                    self.note(format_args!("parts {:?}", self.network.parts));
+                }
+                5 => {
+                    // More at once than the module's queue may hold.
+                    for flow in &mut self.flows {
+                        flow.next = flow.next.min(now + 1);
+                    }
+                    self.nodes[victim].dump_fails = self.random.permille(300);
+                }
+                6 => {
+                    if let Some(engine) = &mut self.nodes[victim].engine {
+                        engine.resync();
+                    }
+                }
+                _ => {
+                    let group = self.random.index(self.active.len());
+                    self.fail_over(group);
+                }
+            }
+        }
+    }
+
+    fn fail_over(&mut self, group: usize) {
+        let able: Vec<_> = (0..self.nodes.len())
+            .filter(|index| self.nodes[*index].kernel.is_some())
+            .collect();
+        if !able.is_empty() {
+            self.active[group] = self.random.one(&able);
+            self.note(format_args!(
+                "group {group} is node {}'s",
+                self.active[group]
+            ));
+        }
+    }
+
+    fn end_faults(&mut self) {
+        self.note(format_args!("quiet"));
+        self.network.heal();
+        let now = self.now;
+        for node in &mut self.nodes {
+            node.daemon_back = node.daemon_back.map(|_| now);
+            node.jool_back = node.jool_back.map(|_| now);
+            node.dump_fails = false;
+        }
+    }
+
+    fn open(&mut self) {
+        let group = self.random.index(self.active.len());
+        self.opened += 1;
+        let number = self.opened;
+        let protocol = self.random.one(&Protocol::ALL);
+        let port = 1024 + (number % 60_000) as u16;
+        let id = Identity {
+            src6: Ipv6Addr::from((0x2001_0db8_u128 << 96) | u128::from(number)),
+            src6_port: port,
+            src4: Ipv4Addr::new(198, 51, 100, 1 + group as u8),
+            src4_port: port,
+            dst4: Ipv4Addr::new(192, 0, 2, 8),
+            dst4_port: if protocol == Protocol::Icmp {
+                port
+            } else {
+                443
+            },
+            protocol,
+        };
+        let length = self.random.one(&[1, 200, 3_000, 30_000, 60_000]);
+        self.flows.push(Flow {
+            id,
+            group,
+            pace: self.random.within(self.paces.0, self.paces.1),
+            next: self.now,
+            end: self.now + length,
+            opened: false,
+        });
+    }
+
+    fn translate(&mut self) {
+        if self.flows.len() < self.most_flows && self.random.permille(100) {
+            self.open();
+        }
+        let mut flows = std::mem::take(&mut self.flows);
+        flows.retain_mut(|flow| {
+            if flow.next > self.now {
+                return true;
+            }
+            flow.next = self.now + 1 + self.random.within(0, 2 * flow.pace);
+            let node = self.active[flow.group];
+            let Some(kernel) = &mut self.nodes[node].kernel else {
+                return flow.end > self.now;
+            };
+            let segment = if flow.opened {
+                match self.random.within(0, 39) {
+                    0 => Segment::Fin6,
+                    1 => Segment::Fin4,
+                    2 => Segment::Reset,
+                    3..12 => Segment::Syn4,
+                    12 => Segment::Syn6,
+                    _ => Segment::Data,
+                }
+            } else {
+                self.random
+                    .one(&[Segment::Syn6, Segment::Syn6, Segment::Syn4])
+            };
+            flow.opened = true;
+            let Some((state, timer)) = kernel.translate(self.now, flow.id, segment) else {
+                return false;
+            };
+            let changes = self.changes.entry(flow.id).or_default();
+            changes.retain(|change| change.node != node || change.state != state);
+            changes.push(Change {
+                node,
+                at: self.now,
+                state,
+                timer,
+            });
+            flow.end > self.now
+        });
+        self.flows = flows;
+    }
+
+    /// A stock peer tells of a session of its own, in one format or another.
+    fn speak_stock(&mut self) {
+        if !self.stock || !self.random.permille(20) {
+            return;
+        }
+        let number = self.random.within(1, 20) as u16;
+        let session = Session {
+            id: Identity {
+                src6: Ipv6Addr::from((0x2001_0db8_0001_u128 << 80) | u128::from(number)),
+                src6_port: number,
+                src4: Ipv4Addr::new(198, 51, 100, 200),
+                src4_port: number,
+                dst4: Ipv4Addr::new(192, 0, 2, 8),
+                dst4_port: 53,
+                protocol: Protocol::Udp,
+            },
+            state: State::Established,
+            timer: Timer::Established,
+            lifetime: self.nodes[0].timeouts.udp,
+        };
+        let mut run = Vec::new();
+        let format = self.random.one(&Format::ALL);
+        format.write(&session, &Prefix::WELL_KNOWN, &mut run);
+        let from = self.nodes.len();
+        self.network
+            .send(&mut self.random, self.now, from, None, &run);
+    }
+
+    fn check_rollbacks(&mut self) {
+        for node in &mut self.nodes {
+            for rollback in std::mem::take(&mut node.rollbacks) {
+                panic!(
+                    "seed {}: at {} node {} lost what it had: {rollback:?} {:?}",
+                    self.seed,
+                    self.now,
+                    node.index,
+                    self.changes.get(&rollback.id)
+                );
+            }
+        }
+    }
+
+    /// Nobody says that all is here who knows better.
+    fn check_states(&self) {
+        for engine in self.nodes.iter().filter_map(|node| node.engine.as_ref()) {
+            let status = engine.status(self.clock.at(self.now));
+            if matches!(status.state, NodeState::Synced | NodeState::Alone) {
+                let missing: u64 = status.peers.iter().map(|peer| peer.missing).sum();
+                assert!(missing == 0 && status.reasons.is_empty(), "{status:?}");
+            }
+        }
+    }
+
+    /// What the nodes do not agree about.
+    fn disagreement(&self) -> Option<String> {
+        for node in &self.nodes {
+            if node.state() != Some(NodeState::Synced) {
+                let status = node
+                    .engine
+                    .as_ref()
+                    .map(|e| e.status(self.clock.at(self.now)));
+                return Some(format!(
+                    "node {} is {:?}: {status:?}",
+                    node.index,
+                    node.state()
+                ));
+            }
+        }
+        let kernels = || {
+            self.nodes
+                .iter()
+                .filter_map(|node| Some((node.index, node.kernel.as_ref()?)))
+        };
+        let timeouts = self.nodes[0].timeouts;
+        for (index, kernel) in kernels() {
+            for (id, here) in &kernel.table {
+                let timeout = timeouts.of(id.protocol, here.timer);
+                let tolerance = SLACK + REFRESH.min(u64::from(timeout / 6));
+                if here.expires <= self.now + tolerance || id.src4.octets()[3] == 200 {
+                    continue;
+                }
+                if self.is_fuzzy(id) {
+                    continue;
+                }
+                for (other, kernel) in kernels() {
+                    let there = kernel.find(self.now, id);
+                    let agrees = there.is_some_and(|there| {
+                        (there.state, there.timer) == (here.state, here.timer)
+                            && there.expires.abs_diff(here.expires) <= tolerance
+                    });
+                    if !agrees {
+                        return Some(format!(
+                            "at {} of {id:?} node {index} has {here:?}, node {other} {there:?}; {:?}",
+                            self.now,
+                            self.changes.get(id)
+                        ));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a session was changed on two nodes so far apart that it is not decided whether they
+    /// are taken for simultaneous.
+    fn is_fuzzy(&self, id: &Identity) -> bool {
+        let changes = self.changes.get(id).map(Vec::as_slice).unwrap_or_default();
+        changes.iter().any(|one| {
+            changes.iter().any(|other| {
+                one.node != other.node
+                    && (one.state, one.timer) != (other.state, other.timer)
+                    && FUZZY.contains(&one.at.abs_diff(other.at))
+            })
+        })
+    }
+}
