@@ -635,8 +635,36 @@ fn the_demonstration_in_json_ends_complete() {
     assert!(last["sessions"].as_u64().unwrap() > 0);
     assert_eq!(said.status, 0);
     assert_eq!(said.stderr, "");
-    let frame = lines.iter().find(|line| line.get("active").is_some());
-    assert!(frame.unwrap()["standby"]["sessions"].is_u64());
-    let events: Vec<_> = lines.iter().filter_map(|line| line.get("event")).collect();
-    assert_eq!(events, ["the traffic ends", "the active node stops"]);
+    let frames: Vec<_> = lines
+        .iter()
+        .filter(|line| line.get("active").is_some())
+        .collect();
+    let down = |frame: &&Value| frame["standbys"][1]["state"] == "down";
+    assert!(frames.iter().any(down), "{said:?}");
+    let end = frames.last().unwrap();
+    assert_eq!(end["active"]["state"], "stopped");
+    assert!(end["lost"].as_u64().unwrap() > 0, "{said:?}");
+    for standby in end["standbys"].as_array().unwrap() {
+        assert_eq!(standby["differences"], 0);
+        assert!(standby["repaired"].as_u64().unwrap() > 0, "{said:?}");
+        assert!(
+            standby["lag"]["median ms"].as_f64().unwrap() > 0.0,
+            "{said:?}"
+        );
+    }
+    let events: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.get("event")?.as_str())
+        .collect();
+    let expected = [
+        "nat64-c crashes",
+        "nat64-c is back, and empty",
+        "nat64-c has joined: ",
+        "the traffic ends",
+        "nat64-a stops",
+    ];
+    assert_eq!(events.len(), expected.len(), "{events:?}");
+    for (event, begins) in events.into_iter().zip(expected) {
+        assert!(event.starts_with(begins), "{event}");
+    }
 }

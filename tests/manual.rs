@@ -249,6 +249,41 @@ jooldctl(8), joold.json(5), jool(8), systemctl(1), journalctl(1)
 "#;
 
 const JOOLDCTL: &str = r#"
+# STATUS
+
+The first line answers what is asked first: whether another node could take over from this one now and
+have every session but those of the last second, and which. Then come this node's state and the other nodes.
+
+- waiting: There is no Jool instance to work with; nothing is translated here.
+
+- joining: What the other nodes know is on its way here.
+
+- synced: Nothing that the other nodes have is missing here.
+
+- alone: As synced, but no other joold is heard.
+
+- degraded: Something is known to be missing. It is asked for; the reason says whether anybody can have it.
+
+Of each other node:
+
+- KIND: joold, or stock: Jool's own daemon, which does not tell what it has.
+
+- STATE: Its state as it says itself; gone if it has not been heard for 1.25 seconds, or a stock node for
+60.
+
+- BEHIND: Records of this node that it had not when it last said what it has, four times a second.
+
+- LAG: How long before that the first of them was announced. It has everything that is older.
+
+- MISSING: Its records that are known to be missing here.
+
+Gaps are records that were lost on the way: those that were repaired, and those that no node has any more.
+Compared is the last comparison with the table of this node's own Jool.
+
+# EXAMPLES
+
+- jooldctl -i eth0 wait --synced --timeout 30s: In a script, before this node is made the active one.
+
 # SEE ALSO
 
 joold(8), joold.json(5), systemctl(1), busctl(1)
