@@ -43,6 +43,16 @@ impl Timing {
         }
     }
 
+    /// Whether the time for the next one has come. It leaves when it can.
+    pub(super) fn is_due(&mut self, now: u64) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.due = true;
+            self.next = now + INTERVAL;
+        }
+        is_due
+    }
+
     /// Whether one leaves now.
     pub(super) fn take(&mut self, now: u64) -> bool {
         if !std::mem::take(&mut self.due) {

@@ -85,6 +85,8 @@ pub(super) struct Ledger {
     per_log: Vec<u32>,
     /// How [`Marks::SEEN`] looks in the entries that the current audit has seen.
     seen: bool,
+    /// Whether the last audit came to its end, so that all entries look so.
+    audited: bool,
     /// Where expired entries are looked for next.
     sweep: u32,
     /// Entries that were given up because the table was full.
@@ -120,6 +122,7 @@ impl Ledger {
             from_backlog: false,
             per_log: Vec::new(),
             seen: true,
+            audited: true,
             sweep: 0,
             given_up: 0,
         }
@@ -356,8 +359,9 @@ impl Ledger {
         };
         let entry = *entry;
         // Without a log nothing tells which of two records is the later but what they say.
-        let same_log = entry.log == place.log && place.log < UNLOGGED;
-        if same_log && place.seq <= entry.seq {
+        let same_log = entry.log == place.log && place.log != UNLOGGED;
+        // What we said ourselves is never later than what we have.
+        if same_log && (place.seq <= entry.seq || place.log == OWN) {
             return Outcome::Known;
         }
         let verdict = self.judge(session, now, &entry);
@@ -536,7 +540,19 @@ impl Ledger {
 
     /// An audit begins: nothing has been seen in our own Jool.
     pub(super) fn begin_audit(&mut self) {
+        if !std::mem::replace(&mut self.audited, false) {
+            for slot in (0..self.table.slots()).map(Slot) {
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.marks.set(Marks::SEEN, self.seen);
+                }
+            }
+        }
         self.seen = !self.seen;
+    }
+
+    /// An audit is over for all slots.
+    pub(super) fn end_audit(&mut self) {
+        self.audited = true;
     }
 
     /// An audit is over, as far as this slot is concerned: if its session was not seen, our own Jool

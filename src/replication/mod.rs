@@ -51,6 +51,8 @@ const AUDIT_INTERVAL: u64 = 300_000;
 const AUDIT_INTERVAL_BLIND: u64 = 30_000;
 /// Zero of the engine's clock is so far in the past that no timeout reaches it, in milliseconds.
 const EPOCH: u64 = 1 << 40;
+/// Questions that wait to be sent.
+const MAX_REQUESTS: usize = 64;
 /// Events that wait to be taken out.
 const MAX_EVENTS: usize = 256;
 
@@ -257,6 +259,13 @@ impl Engine {
         }
     }
 
+    /// Asks a node, unless too many questions wait to be sent: they are asked again all the same.
+    fn ask(&mut self, address: SocketAddr, request: Request) {
+        if self.requests.len() < MAX_REQUESTS {
+            self.requests.push_back((address, request));
+        }
+    }
+
     fn token(&mut self) -> u32 {
         self.last_token = self.last_token.wrapping_add(1).max(1);
         self.last_token
@@ -347,6 +356,7 @@ impl Engine {
     /// Announces every session, whether or not it changed: for stock peers, which cannot ask.
     /// Returns how many that will be.
     pub fn advertise(&mut self) -> u64 {
+        self.walks.retain(|(walk, _)| *walk != Walk::AnnounceAll);
         self.walks.push_back((Walk::AnnounceAll, 0));
         self.ledger.table.len() as u64
     }
@@ -410,6 +420,7 @@ impl Engine {
             announced: announced - self.audit.announced_before.min(announced),
             injected: self.audit.missing,
         };
+        self.ledger.end_audit();
         self.counters.audits += 1;
         let had_reason = std::mem::take(&mut self.audit.finds_loss);
         self.audit.last = Some(audit);
@@ -609,8 +620,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock(now);
         self.step(now);
-        if now >= self.hello.next {
-            self.hello.at_once(now);
+        if self.hello.is_due(now) {
             self.notice_absence(now);
             // The whole table in some ten seconds.
             self.ledger.sweep(now, self.ledger.table.slots() / 40 + 64);

@@ -167,7 +167,7 @@ impl Engine {
                 ranges,
                 since: Vec::new(),
             };
-            self.requests.push_back((address, request));
+            self.ask(address, request);
             return;
         }
         log.due = Some(now + LATER);
@@ -315,7 +315,7 @@ impl Engine {
             since: scan.since.clone(),
         };
         let address = donor.address;
-        self.requests.push_back((address, request));
+        self.ask(address, request);
     }
 
     /// The donor is gone. What came is good all the same; another one is looked for.

@@ -133,7 +133,13 @@ impl World {
 
     /// Lives through it all, and checks what has to be true in the end.
     pub(crate) fn run(&mut self) {
+        self.note(format_args!(
+            "loss {} of 1,000, delay {:?}",
+            self.network.loss, self.network.delay
+        ));
         for index in 0..self.nodes.len() {
+            let version = self.nodes[index].version;
+            self.note(format_args!("node {index} has {version}"));
             let late = self.random.permille(250);
             self.nodes[index].daemon_back = Some(if late {
                 self.random.within(0, self.chaos)
@@ -186,6 +192,22 @@ impl World {
 
     fn turn(&mut self) {
         let now = self.now;
+        if self.trace && now.is_multiple_of(250) {
+            for node in &self.nodes {
+                let status = node
+                    .engine
+                    .as_ref()
+                    .map(|engine| engine.status(self.clock.at(now)));
+                let Some(status) = status else { continue };
+                let dropped = node.kernel.as_ref().map(|kernel| kernel.dropped);
+                let (index, state) = (node.index, status.state);
+                let reasons = status.reasons;
+                self.note(format_args!(
+                    "node {index}: {state} {} dropped {dropped:?} {reasons:?}",
+                    status.sessions
+                ));
+            }
+        }
         while let Some(datagram) = self.network.arrival(now) {
             let Some(node) = self.nodes.get_mut(datagram.to) else {
                 continue;
@@ -210,7 +232,7 @@ impl World {
         }
         if !self.is_hostile {
             self.check_rollbacks();
-            if now.is_multiple_of(13) {
+            if now.is_multiple_of(101) {
                 self.check_states();
             }
         }
@@ -445,7 +467,8 @@ impl World {
         for engine in self.nodes.iter().filter_map(|node| node.engine.as_ref()) {
             let status = engine.status(self.clock.at(self.now));
             if matches!(status.state, NodeState::Synced | NodeState::Alone) {
-                let missing: u64 = status.peers.iter().map(|peer| peer.missing).sum();
+                let present = status.peers.iter().filter(|peer| peer.present);
+                let missing: u64 = present.map(|peer| peer.missing).sum();
                 assert!(missing == 0 && status.reasons.is_empty(), "{status:?}");
             }
         }

@@ -150,7 +150,7 @@ start_joold B "${files[@]}"
 start_stock D
 new_sessions 5
 have_set_all() { have_set 5 A B D; }
-wait_for 20 "the stock node has what ours announced" have_set_all
+wait_for 60 "the stock node has what ours announced" have_set_all
 move_traffic_to D
 set_arrives 6 A B D
 say "a stock node in the group gave and took every session"
