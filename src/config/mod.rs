@@ -358,8 +358,8 @@ mod tests {
                 assert_eq!(accepted(text), Config::default(), "{}", key.name);
             }
         }
-        // The others have a phrase: the group, both interfaces, `reuseaddr`, the node's name, and
-        // the statistics address.
+        // The others have a phrase: the group, both interfaces, `reuseaddr`, the name, and the statistics
+        // address.
         assert_eq!(given, KEYS.len() - 6);
         assert!(KEYS[0].default.contains(&DEFAULT_GROUP.to_string()));
         assert_eq!(accepted("{}"), Config::default());

@@ -49,6 +49,17 @@ pub(super) enum Outcome {
     Expired,
 }
 
+/// How a record came from another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As it was announced, to everybody.
+    Announced,
+    /// Again, as it is now: it may tell of activity that was not worth announcing.
+    Replayed,
+    /// Likewise, with the rest of a table.
+    Transferred,
+}
+
 /// Which of two records of a session is the later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -324,14 +335,20 @@ impl Ledger {
         key: Key,
         session: &Session,
         place: Place,
-        with_transfer: bool,
+        way: Way,
     ) -> Outcome {
         if session.lifetime == 0 {
             return Outcome::Expired;
         }
         let Some(slot) = self.live(now, key, &session.id) else {
             let slot = self.insert(now, key, session, place);
-            self.tell(slot, with_transfer);
+            if way != Way::Announced {
+                let window = self.window(session);
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.announced = entry.announced.saturating_sub(window);
+                }
+            }
+            self.tell(slot, way);
             return Outcome::Taken;
         };
         let Some(entry) = self.table.get(slot) else {
@@ -350,7 +367,13 @@ impl Ledger {
             verdict => verdict,
         };
         let expires = now + u64::from(session.lifetime);
-        let activity = self.activity(now, session);
+        // The others know of this much.
+        let announced = match way {
+            Way::Announced => self.activity(now, session),
+            Way::Replayed | Way::Transferred => self
+                .activity(now, session)
+                .saturating_sub(self.window(session)),
+        };
         let unchanged = (entry.state, entry.timer) == (session.state, session.timer);
         let longer = expires > entry.expires;
         match verdict {
@@ -360,9 +383,10 @@ impl Ledger {
                     self.put(slot, place);
                     if let Some(entry) = self.table.get_mut(slot) {
                         entry.marks.set(Marks::LOCAL, true);
-                        entry.announced = activity;
+                        entry.announced = announced;
                     }
-                    if !unchanged || entry.expires > expires + self.window(session) {
+                    let activity = entry.activity(&self.timeouts);
+                    if !unchanged || activity > announced + self.window(session) {
                         self.announce.push(&mut self.table, slot);
                     }
                 }
@@ -374,7 +398,7 @@ impl Ledger {
                     && (entry.log < UNLOGGED || entry.log == OWN || place.log == UNLOGGED) =>
             {
                 if let Some(entry) = self.table.get_mut(slot) {
-                    entry.announced = entry.announced.max(activity);
+                    entry.announced = entry.announced.max(announced);
                     entry.expires = entry.expires.max(expires);
                 }
             }
@@ -382,7 +406,7 @@ impl Ledger {
                 self.put(slot, place);
                 if let Some(entry) = self.table.get_mut(slot) {
                     (entry.state, entry.timer) = (session.state, session.timer);
-                    entry.announced = activity;
+                    entry.announced = announced;
                     entry.marks.set(Marks::ANNOUNCE, false);
                     entry.expires = if unchanged {
                         entry.expires.max(expires)
@@ -401,7 +425,7 @@ impl Ledger {
             entry.untold = slight.unwrap_or(0);
         }
         if slight.is_none() {
-            self.tell(slot, with_transfer);
+            self.tell(slot, way);
         }
         if unchanged && !longer {
             Outcome::Known
@@ -411,8 +435,8 @@ impl Ledger {
     }
 
     /// Has our own Jool told about a session.
-    fn tell(&mut self, slot: Slot, with_transfer: bool) {
-        let queue = if with_transfer {
+    fn tell(&mut self, slot: Slot, way: Way) {
+        let queue = if way == Way::Transferred {
             &mut self.backlog
         } else {
             &mut self.inject

@@ -30,7 +30,7 @@ use crate::session::{Format, Pool4, Prefix, Reject, Session, Slot, parse_run};
 
 use answers::Answers;
 use frame::{Content, Data, Frame, LogKey, Request, TRAILER, Unreadable};
-use ledger::{ADOPTED, Ledger, OWN, Outcome, Place, TOGETHER, UNLOGGED};
+use ledger::{ADOPTED, Ledger, OWN, Outcome, Place, TOGETHER, UNLOGGED, Way};
 use logs::{Logs, Ring};
 use nodes::Nodes;
 use recovery::Scan;
@@ -764,7 +764,7 @@ fn receive(
     for records in records.chunks(TOGETHER) {
         for ((seq, session), key) in records.iter().zip(ledger.keys(records)) {
             let place = Place { log, seq: *seq };
-            counters.count(ledger.received(now, key, session, place, false));
+            counters.count(ledger.received(now, key, session, place, Way::Announced));
         }
     }
 }

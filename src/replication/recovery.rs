@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Space};
-use super::ledger::{OWN, Place, UNLOGGED};
+use super::ledger::{OWN, Place, UNLOGGED, Way};
 use super::logs::Log;
 use super::nodes::Node;
 use super::ranges::Ranges;
@@ -334,20 +334,20 @@ impl Engine {
             return;
         }
         let index = self.logs.find(from);
-        let with_transfer = match replay.space {
+        let way = match replay.space {
             Space::Log => {
                 let log = index.and_then(|index| self.logs.get(index));
                 if log.is_none_or(|log| log.token == 0 || log.token != replay.token) {
                     return;
                 }
-                false
+                Way::Replayed
             }
             Space::Table => {
                 let scan = self.scan.as_ref();
                 if scan.is_none_or(|scan| scan.donor != from || scan.token != replay.token) {
                     return;
                 }
-                true
+                Way::Transferred
             }
         };
         for (place, record) in replay.records() {
@@ -362,11 +362,9 @@ impl Engine {
             self.counters.recovered_records += 1;
             let session = clamp(&session, &self.ledger, &mut self.counters);
             let key = self.ledger.table.key(&session.id);
-            let outcome = self
-                .ledger
-                .received(now, key, &session, place, with_transfer);
+            let outcome = self.ledger.received(now, key, &session, place, way);
             self.counters.count(outcome);
-            if let Some(scan) = self.scan.as_mut().filter(|_| with_transfer) {
+            if let Some(scan) = self.scan.as_mut().filter(|_| way == Way::Transferred) {
                 scan.records += 1;
             }
         }

@@ -226,7 +226,7 @@ impl Node {
                 break;
             }
         }
-        if now % 1000 == 0 && self.kernel.is_some() {
+        if now.is_multiple_of(1000) && self.kernel.is_some() {
             let instance = Instance {
                 name: "default".to_owned(),
                 version: self.version,
@@ -265,7 +265,7 @@ impl Node {
             self.audits = engine.counters().audits;
             self.loss_in_audit = false;
         }
-        if now % 7 == 0 {
+        if now.is_multiple_of(7) {
             let state = engine.state();
             if matches!(state, State::Synced | State::Alone) {
                 assert!(

@@ -210,7 +210,7 @@ impl World {
         }
         if !self.is_hostile {
             self.check_rollbacks();
-            if now % 13 == 0 {
+            if now.is_multiple_of(13) {
                 self.check_states();
             }
         }

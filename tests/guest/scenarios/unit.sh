@@ -52,7 +52,7 @@ reload_all() {
     rm /etc/joold/sA.json /etc/joold/sB.json
 }
 before="$(property sA MainPID) $(property sB MainPID)"
-under_traffic "reloads" reload_all
+SESSIONS=2400 under_traffic "reloads" reload_all
 [ "$(property sA MainPID) $(property sB MainPID)" = "$before" ] || fail "a reload is a restart"
 SESSIONS=4000 under_traffic "upgrade" install_package
 another_process sA "${before% *}" || fail "the upgrade has not restarted joold@sA"
