@@ -151,7 +151,7 @@ fn advertise_sends_the_table_and_says_how_many_sessions() {
     daemon.logs("on the system bus");
     let client = bus.client();
     let sessions = wait_for("sessions", || {
-        let sessions: u64 = client.property("pair", "Sessions");
+        let sessions: u64 = client.property("pair", "KnownSessions");
         (sessions > 0).then_some(sessions)
     });
     let advertised: u64 = client

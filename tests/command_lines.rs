@@ -372,7 +372,8 @@ fn the_stock_daemons_one_two_and_three_arguments_are_taken() {
         daemon.logs(&format!("instance \"{instance}\", pool6 64:ff9b::/96"));
         if count == 3 {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, statistics_port));
-            assert_eq!(statistics(address), [0; 6]);
+            // It says hello, and nobody answers.
+            assert_eq!(statistics(address)[..4], [0; 4]);
         }
         let (status, log) = daemon.stop("TERM");
         assert_eq!(status, Some(0), "{log}");

@@ -273,7 +273,7 @@ impl Daemon {
         };
         let proxy = self.proxy(PATH, INTERFACE).await?;
         let before = audits(&self.properties().await?);
-        let () = proxy.call("Resync", &()).await?;
+        let () = ask(&proxy, "Resync", &()).await?;
         loop {
             tokio::time::sleep(RESYNC_LOOK).await;
             let properties = self.properties().await?;

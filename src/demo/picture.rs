@@ -431,7 +431,9 @@ mod tests {
             );
         }
         let mut empty = frame([0, 0]);
-        empty.tables.each_mut().map(|table| table.sessions = 0);
+        for table in &mut empty.tables {
+            table.sessions = 0;
+        }
         assert!(!empty.is_complete());
     }
 }
