@@ -72,7 +72,8 @@ pub enum Event {
         /// How many.
         records: u64,
     },
-    /// Our own Jool's table was compared with ours, because something had been lost.
+    /// Our own Jool's table was compared with ours, because something had been lost or
+    /// somebody wanted it.
     Audited(Audit),
     /// A setting is another on another node.
     Drift {

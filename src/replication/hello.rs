@@ -7,6 +7,7 @@ use crate::jool::Instance;
 use super::event::{Difference, Event};
 use super::frame::{Hello, LogKey, MOST_LOGS, Position};
 use super::nodes::Node;
+use super::status::State;
 use super::{Engine, Phase, recovery};
 
 /// How often a node says hello, in milliseconds.
@@ -156,6 +157,7 @@ impl Engine {
             }
             if node.key != from {
                 node.key = from;
+                node.synced_at = 0;
                 is_new = true;
             }
             is_new |= !node.present;
@@ -171,6 +173,7 @@ impl Engine {
                 hello,
                 heard: now,
                 present: true,
+                synced_at: 0,
                 behind: 0,
                 lag: 0,
                 drift: [false; 3],
@@ -205,6 +208,9 @@ impl Engine {
         };
         let behind = self.ring.last() - of_ours;
         if let Some(node) = self.nodes.find_mut(from.node) {
+            if node.hello.state == State::Synced as u8 {
+                node.synced_at = now;
+            }
             node.behind = behind;
             node.lag = lag;
         }

@@ -382,6 +382,17 @@ impl Ledger {
         let longer = expires > entry.expires;
         match verdict {
             Verdict::Earlier => {
+                // Perhaps it is not earlier than what the others know: what our own Jool said since
+                // was not announced.
+                let is_local = entry.log == OWN || entry.marks.has(Marks::LOCAL);
+                let timeout = self.timeouts.of(entry.id.protocol, entry.timer);
+                let known = Entry {
+                    expires: entry.announced + u64::from(timeout),
+                    ..entry
+                };
+                if is_local && !unchanged && self.judge(session, now, &known) != Verdict::Earlier {
+                    self.announce.push(&mut self.table, slot);
+                }
                 // The others know of it, but of something older than we do.
                 if entry.log == ADOPTED && place.log != UNLOGGED {
                     self.put(slot, place);

@@ -173,6 +173,8 @@ struct AuditState {
     loss_known: bool,
     /// The one that is being made, or that failed, is to find what was dropped before it began.
     finds_loss: bool,
+    /// An operator wants one.
+    asked_for: bool,
     /// When one is made without a reason.
     due: u64,
     found: u64,
@@ -364,6 +366,7 @@ impl Engine {
     /// Compares everything: our own Jool's table with ours, and ours with another node's.
     pub fn resync(&mut self) {
         self.audit.wanted = true;
+        self.audit.asked_for = true;
         self.resync_wanted = true;
     }
 
@@ -431,7 +434,7 @@ impl Engine {
             } else {
                 AUDIT_INTERVAL_BLIND
             };
-        if had_reason {
+        if std::mem::take(&mut self.audit.asked_for) || had_reason {
             self.tell(Event::Audited(audit));
         }
     }
@@ -798,3 +801,6 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub(super) struct Node {
     pub(super) hello: Hello,
     /// When its last hello came.
     pub(super) heard: u64,
+    /// When it last said that it was synced; 0: never.
+    pub(super) synced_at: u64,
     /// Whether it is taken for there.
     pub(super) present: bool,
     /// Records of our log that it had not, as of its last hello.

@@ -11,6 +11,9 @@ use super::{Engine, Phase};
 /// How long ago, in milliseconds, a peer may have been told the first record that it has not yet
 /// said to have, for a failover to be safe.
 const SAFE_LAG: u32 = 1000;
+/// A peer that was synced so long ago counts as synced, in milliseconds: one that repairs what a
+/// datagram took is degraded for a moment.
+const GRACE: u64 = 1_000;
 /// Stock peers that were silent for longer are not there.
 const STOCK_PRESENT: Duration = Duration::from_secs(60);
 
@@ -329,15 +332,24 @@ impl Engine {
 
     /// Whether another node could take over now.
     fn failover(&self, state: State) -> Result<String, String> {
-        if state == State::Waiting {
-            return Err("this node has no Jool".to_owned());
+        match state {
+            State::Waiting => return Err("this node has no Jool".to_owned()),
+            State::Joining => return Err("this node has not told yet what its Jool has".to_owned()),
+            _ if self.has_lost() => {
+                return Err("this node has not found yet what its Jool dropped".to_owned());
+            }
+            _ => {}
         }
         let mut nearly = None;
         for node in self.nodes.all_present() {
             let name = display_name(&node.hello.name, node.key.node);
             let behind = node.behind;
+            // What a datagram took is there again before anybody could fail over.
+            let is_synced = node.heard < node.synced_at + GRACE && node.synced_at != 0;
             match State::of(node.hello.state) {
-                Some(State::Synced) if node.lag < SAFE_LAG => return Ok(name),
+                Some(State::Synced | State::Degraded) if is_synced && node.lag < SAFE_LAG => {
+                    return Ok(name);
+                }
                 Some(State::Synced) => {
                     nearly = Some(format!("{name} is {behind} records behind"));
                 }

@@ -28,7 +28,7 @@ pub(crate) struct Known {
     pub(crate) state: State,
     pub(crate) timer: Timer,
     pub(crate) expires: u64,
-    /// The daemon was not told of the latest change, and cannot know.
+    /// The daemon was not told of the latest packet, or not yet, and cannot know.
     pub(crate) unheard: bool,
 }
 
@@ -36,7 +36,9 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) struct Rollback {
     pub(crate) id: Identity,
+    #[allow(dead_code, reason = "shown by Debug")]
     pub(crate) had: Known,
+    #[allow(dead_code, reason = "shown by Debug")]
     pub(crate) got: Session,
 }
 
@@ -116,7 +118,7 @@ impl Kernel {
             state,
             timer,
             expires,
-            unheard: full,
+            unheard: true,
         };
         self.table.insert(id, known);
         if full {
@@ -134,6 +136,11 @@ impl Kernel {
             let Some((id, known)) = self.queue.pop_front() else {
                 break;
             };
+            if let Some(now_known) = self.table.get_mut(&id) {
+                let is_latest =
+                    (now_known.state, now_known.expires) == (known.state, known.expires);
+                now_known.unheard &= !is_latest;
+            }
             let session = session(now, &id, &known);
             self.format.write(&session, &Prefix::WELL_KNOWN, run);
         }

@@ -450,7 +450,7 @@ impl World {
 
     fn check_rollbacks(&mut self) {
         for node in &mut self.nodes {
-            for rollback in std::mem::take(&mut node.rollbacks) {
+            if let Some(rollback) = node.rollbacks.first() {
                 panic!(
                     "seed {}: at {} node {} lost what it had: {rollback:?} {:?}",
                     self.seed,

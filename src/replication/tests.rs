@@ -1,0 +1,526 @@
+//! What a simulation hardly proves.
+
+use super::frame::{Content, Data, Frame, Hello, Position, Replay, ReplayWriter, Request, Space};
+use super::*;
+use crate::jool::Version;
+use crate::session::tests::udp;
+use crate::session::{Identity, Protocol, Timeouts};
+use proptest::prelude::*;
+
+const A: LogKey = LogKey { node: 1, epoch: 7 };
+const B: LogKey = LogKey { node: 2, epoch: 9 };
+
+fn instance(version: &str) -> Instance {
+    let version = Version::supported(version).unwrap();
+    Instance {
+        name: "default".to_owned(),
+        version,
+        format: version.format(),
+        pool6: Prefix::WELL_KNOWN,
+        pool4: Pool4::default(),
+        timeouts: Timeouts::default(),
+        repairs: Vec::new(),
+        unrepaired: None,
+    }
+}
+
+fn address(node: u64) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, u8::try_from(node).unwrap()], 6400))
+}
+
+/// Engines on a network without a flaw, in virtual time.
+struct Group {
+    start: Instant,
+    now: u64,
+    engines: Vec<(u64, Engine)>,
+    /// What their Jools were told.
+    told: Vec<Vec<Session>>,
+    /// The datagrams with records, of whom.
+    data: Vec<(u64, Vec<u8>)>,
+    /// Whose datagrams are lost.
+    mute: Vec<u64>,
+    /// Who hears nothing.
+    deaf: Vec<u64>,
+}
+
+impl Group {
+    fn new(nodes: &[(u64, &str)]) -> Self {
+        let mut group = Self {
+            start: Instant::now(),
+            now: 0,
+            engines: Vec::new(),
+            told: Vec::new(),
+            data: Vec::new(),
+            mute: Vec::new(),
+            deaf: Vec::new(),
+        };
+        for (node, version) in nodes {
+            group.add(*node, version, Settings::default());
+        }
+        group.run(2000);
+        group
+    }
+
+    fn add(&mut self, node: u64, version: &str, settings: Settings) {
+        let at = self.at();
+        let settings = Settings {
+            node,
+            epoch: self.now + 1,
+            ..settings
+        };
+        let mut engine = Engine::new(at, settings);
+        engine.handle_attached(at, &instance(version));
+        self.engines.push((node, engine));
+        self.told.push(Vec::new());
+    }
+
+    fn at(&self) -> Instant {
+        self.start + Duration::from_millis(self.now)
+    }
+
+    fn engine(&mut self, node: u64) -> &mut Engine {
+        let mut engines = self.engines.iter_mut();
+        engines
+            .find_map(|(it, engine)| (*it == node).then_some(engine))
+            .unwrap()
+    }
+
+    /// Our own Jool of a node translates packets of these sessions.
+    fn local(&mut self, node: u64, sessions: &[Session]) {
+        let (at, mut run) = (self.at(), Vec::new());
+        for session in sessions {
+            Format::Flat40.write(session, &Prefix::WELL_KNOWN, &mut run);
+        }
+        self.engine(node).handle_local(at, &run);
+    }
+
+    fn run(&mut self, milliseconds: u64) {
+        let (mut buffer, end) = (Vec::new(), self.now + milliseconds);
+        while self.now < end {
+            let at = self.at();
+            let mut sent = Vec::new();
+            for ((node, engine), told) in self.engines.iter_mut().zip(&mut self.told) {
+                if engine.wants_audit() {
+                    engine.begin_audit(at);
+                    engine.end_audit(true);
+                }
+                while engine.poll_timeout().is_none_or(|due| due <= at) {
+                    engine.handle_timeout(at);
+                    if engine.poll_timeout().is_some() {
+                        break;
+                    }
+                }
+                while engine.poll_transmit(at, &mut buffer).is_some() {
+                    sent.push((*node, buffer.clone()));
+                }
+                while engine.poll_inject(at, &mut buffer) {
+                    parse_run(&buffer, &Prefix::WELL_KNOWN, |it| told.push(it.unwrap()));
+                }
+            }
+            for (from, datagram) in sent {
+                if !datagram.starts_with(&[0xff, 0xff]) {
+                    self.data.push((from, datagram.clone()));
+                }
+                for (node, engine) in &mut self.engines {
+                    let lost = self.mute.contains(&from) || self.deaf.contains(node);
+                    if *node != from && !lost {
+                        engine.handle_datagram(at, address(from), &datagram);
+                    }
+                }
+            }
+            self.now += 1;
+        }
+    }
+
+    fn state(&mut self, node: u64) -> State {
+        self.engine(node).state()
+    }
+
+    fn has(&mut self, node: u64, session: &Session) -> bool {
+        let table = &self.engine(node).ledger.table;
+        table.find(table.key(&session.id), &session.id).is_some()
+    }
+}
+
+fn many(count: u16) -> Vec<Session> {
+    (1..=count).map(udp).collect()
+}
+
+fn hello() -> Hello {
+    Hello {
+        last: 5,
+        state: 2,
+        solicits: true,
+        record_length: 40,
+        jool: 0x0401_0d00,
+        daemon: 0x0001_0000,
+        sessions: 3,
+        digests: [1, 2, 3],
+        name: "ab".to_owned(),
+        positions: vec![Position { log: B, seq: 4 }],
+    }
+}
+
+fn request() -> Request {
+    Request {
+        to: B,
+        token: 6,
+        space: Space::Table,
+        ranges: vec![(1, 2), (5, 9)],
+        since: vec![Position { log: A, seq: 8 }],
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const HEAD_A: &str = "00000000000000010000000000000007";
+const LOG_B: &str = "00000000000000020000000000000009";
+
+#[test]
+fn a_frame_of_each_kind_is_these_bytes() {
+    let mut frame = Vec::new();
+    Data { first: 3, count: 2 }.write(A, &mut frame);
+    assert_eq!(
+        hex(&frame),
+        format!("ffff6a6401000000{HEAD_A}00000000000000030002")
+    );
+    frame.clear();
+    hello().write(A, &mut frame);
+    let expected = format!(
+        "ffff6a6401010000{HEAD_A}0000000000000005020128\
+         04010d00000100000000000300000001000000020000000302616201{LOG_B}0000000000000004"
+    );
+    assert_eq!(hex(&frame), expected);
+    frame.clear();
+    request().write(A, &mut frame);
+    let expected = format!(
+        "ffff6a6401020000{HEAD_A}{LOG_B}000000060102\
+         0000000000000001000000000000000200000000000000050000000000000009\
+         01{HEAD_A}0000000000000008"
+    );
+    assert_eq!(hex(&frame), expected);
+    frame.clear();
+    let mut writer = ReplayWriter::default();
+    assert!(writer.push(Some((B, 4)), &udp(1)) && writer.push(None, &udp(2)));
+    writer.write(A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    let expected = format!(
+        "ffff6a6401030000{HEAD_A}00000000000000020000000600\
+         000000000000000300000000000000040100000000000000090102{LOG_B}\
+         000000000000000004{}ff0000000000000000{}",
+        hex(&udp(1).to_body()),
+        hex(&udp(2).to_body())
+    );
+    assert_eq!(hex(&frame), expected);
+}
+
+#[test]
+fn a_frame_is_read_as_it_was_written() {
+    let mut frame = Vec::new();
+    hello().write(A, &mut frame);
+    let expected = Frame {
+        from: A,
+        content: Content::Hello(hello()),
+    };
+    assert_eq!(Frame::parse(&frame), Ok(expected));
+    frame.clear();
+    request().write(A, &mut frame);
+    let expected = Frame {
+        from: A,
+        content: Content::Request(request()),
+    };
+    assert_eq!(Frame::parse(&frame), Ok(expected));
+    frame.clear();
+    let mut writer = ReplayWriter::default();
+    assert!(writer.push(Some((B, 4)), &udp(1)) && writer.push(None, &udp(2)));
+    writer.write(A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    let Ok(Frame {
+        content: Content::Replay(replay),
+        ..
+    }) = Frame::parse(&frame)
+    else {
+        panic!("not a replay");
+    };
+    let Replay {
+        to,
+        token,
+        space,
+        covers,
+        is_last,
+        slots,
+        ..
+    } = replay;
+    assert_eq!((to, token, space, covers), (2, 6, Space::Log, (3, 4)));
+    assert_eq!((is_last, slots), (true, 9));
+    let records: Vec<_> = replay.records().collect();
+    assert_eq!(records, [(Some((B, 4)), Ok(udp(1))), (None, Ok(udp(2)))]);
+}
+
+#[test]
+fn the_largest_frames_fit() {
+    let mut frame = Vec::new();
+    let mut hello = hello();
+    hello.name = "n".repeat(300);
+    hello.positions = vec![Position { log: B, seq: 1 }; 100];
+    hello.write(A, &mut frame);
+    assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
+    frame.clear();
+    let mut request = request();
+    request.ranges = vec![(1, 2); 100];
+    request.since = hello.positions;
+    request.write(A, &mut frame);
+    assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
+    frame.clear();
+    let mut writer = ReplayWriter::default();
+    let mut node = 0;
+    while writer.push(
+        Some((
+            LogKey {
+                node: 1 + node % 4,
+                epoch: 1,
+            },
+            1,
+        )),
+        &udp(1),
+    ) {
+        node += 1;
+    }
+    writer.write(A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_arrives_makes_an_engine_panic(
+        datagrams in prop::collection::vec((
+            prop_oneof![Just(0_u8), Just(1), Just(2), Just(3), any::<u8>()],
+            prop::collection::vec(prop_oneof![Just(0_u8), Just(0xff), any::<u8>()], 0..300),
+        ), 0..20)
+    ) {
+        let start = Instant::now();
+        let mut engine = Engine::new(start, Settings::default());
+        engine.handle_attached(start, &instance("4.1.13"));
+        let mut buffer = Vec::new();
+        for (kind, bytes) in datagrams {
+            let mut datagram = b"\xff\xffjd\x01".to_vec();
+            datagram.extend([kind, 0, 0]);
+            datagram.extend(bytes);
+            let _ = Frame::parse(&datagram);
+            engine.handle_datagram(start, address(2), &datagram);
+            engine.handle_datagram(start, address(2), datagram.get(6..).unwrap());
+        }
+        for second in 0..10 {
+            let now = start + Duration::from_secs(second);
+            engine.handle_timeout(now);
+            for _ in 0..1000 {
+                if engine.poll_transmit(now, &mut buffer).is_none() {
+                    break;
+                }
+            }
+            let _ = engine.status(now);
+        }
+    }
+}
+
+#[test]
+fn a_stock_peer_reads_the_records_and_nothing_else() {
+    for version in ["4.1.9", "4.1.12", "4.1.13"] {
+        let mut group = Group::new(&[(1, version), (2, version)]);
+        group.local(1, &many(100));
+        group.run(5);
+        let mut read = Vec::new();
+        for (_, datagram) in &group.data {
+            let trailing = parse_run(datagram, &Prefix::WELL_KNOWN, |it| {
+                read.push(it.unwrap().id)
+            });
+            assert!(trailing.starts_with(&[0xff, 0xff]));
+        }
+        read.sort_unstable();
+        let mut expected: Vec<Identity> = many(100).iter().map(|session| session.id).collect();
+        expected.sort_unstable();
+        assert_eq!(read, expected);
+    }
+}
+
+#[test]
+fn records_of_any_format_reach_a_jool_of_any() {
+    for from in ["4.1.9", "4.1.12", "4.1.13"] {
+        for to in ["4.1.9", "4.1.12", "4.1.13"] {
+            let mut group = Group::new(&[(1, from), (2, to)]);
+            group.local(1, &many(3));
+            group.run(50);
+            let mut ids: Vec<_> = group.told[1].iter().map(|session| session.id).collect();
+            ids.sort_unstable();
+            assert_eq!(
+                ids,
+                many(3).iter().map(|session| session.id).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+#[test]
+fn ten_flows_with_much_traffic_make_few_records() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    for _ in 0..2000 {
+        group.local(1, &many(10));
+        group.run(5);
+    }
+    let counters = *group.engine(1).counters();
+    assert_eq!(counters.local_records, 20_000);
+    assert!(counters.sent_records <= 200, "{counters:?}");
+}
+
+#[test]
+fn what_is_injected_ascends_and_fits() {
+    let start = Instant::now();
+    let mut engine = Engine::new(start, Settings::default());
+    engine.handle_attached(start, &instance("4.1.13"));
+    engine.begin_audit(start);
+    engine.end_audit(true);
+    engine.handle_timeout(start);
+    let (mut run, mut buffer, mut total) = (Vec::new(), Vec::new(), 0);
+    for round in 0..3_u16 {
+        run.clear();
+        for port in 0..2000_u16 {
+            let lifetime = 1_000 + u32::from(port.wrapping_mul(7919)) * 4;
+            let session = Session {
+                lifetime,
+                ..udp(1 + round * 2000 + port)
+            };
+            Format::Flat40.write(&session, &Prefix::WELL_KNOWN, &mut run);
+        }
+        engine.handle_datagram(start, address(2), &run);
+        // The rest leaves with the next ones.
+        while engine.poll_inject(start, &mut buffer) {
+            assert!(buffer.len() <= MAX_RUN);
+            let (mut last, mut count) = (0, 0);
+            parse_run(&buffer, &Prefix::WELL_KNOWN, |session| {
+                let session = session.unwrap();
+                assert!(session.lifetime >= last);
+                (last, count) = (session.lifetime, count + 1);
+            });
+            total += count;
+            if round < 2 {
+                break;
+            }
+        }
+    }
+    assert_eq!(total, 6000);
+}
+
+#[test]
+fn a_session_that_pool4_does_not_mask_is_not_injected() {
+    let start = Instant::now();
+    let mut engine = Engine::new(start, Settings::default());
+    let mut instance = instance("4.1.13");
+    instance
+        .pool4
+        .add(Protocol::Udp, udp(1).id.src4, 32, (100, 200));
+    engine.handle_attached(start, &instance);
+    engine.begin_audit(start);
+    engine.end_audit(true);
+    engine.handle_timeout(start);
+    let (mut run, mut buffer) = (Vec::new(), Vec::new());
+    let mut strange = udp(150);
+    strange.id.src4_port = 99;
+    Format::Flat40.write(&strange, &Prefix::WELL_KNOWN, &mut run);
+    engine.handle_datagram(start, address(2), &run);
+    assert!(!engine.poll_inject(start, &mut buffer));
+    assert!(engine.has_doubts());
+    engine.settle_doubts();
+    assert!(!engine.poll_inject(start, &mut buffer) && !engine.has_doubts());
+    assert_eq!(engine.counters().received_rejects.of(Reject::Pool4), 1);
+}
+
+#[test]
+fn a_full_table_gives_up_the_oldest_and_says_so() {
+    let mut group = Group::new(&[]);
+    let settings = Settings {
+        most_sessions: 50,
+        ..Settings::default()
+    };
+    group.add(1, "4.1.13", settings);
+    group.run(2000);
+    group.local(1, &many(50));
+    group.run(100);
+    group.local(1, &[udp(60)]);
+    group.run(100);
+    assert_eq!(group.state(1), State::Degraded);
+    assert!(group.has(1, &udp(60)));
+    assert_eq!(group.engine(1).ledger.table.len(), 50);
+    assert_eq!(group.engine(1).ledger.given_up, 1);
+}
+
+#[test]
+fn two_nodes_of_one_identity_are_told_of() {
+    let mut group = Group::new(&[(1, "4.1.13")]);
+    let at = group.at();
+    let mut frame = Vec::new();
+    hello().write(LogKey { node: 1, epoch: 99 }, &mut frame);
+    group.engine(1).handle_datagram(at, address(9), &frame);
+    let mut events = std::iter::from_fn(|| group.engine(1).poll_event());
+    assert!(events.any(|event| event == Event::Namesake(address(9))));
+}
+
+#[test]
+fn the_answer_to_one_request_is_bounded() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    group.local(1, &many(20_000));
+    group.run(100);
+    let (at, mut frame, mut frames) = (group.at(), Vec::new(), 0);
+    let from = group.engine(2).own;
+    let to = group.engine(1).own;
+    let request = Request {
+        to,
+        ranges: vec![(0, 1 << 32); 32],
+        since: Vec::new(),
+        ..request()
+    };
+    request.write(from, &mut frame);
+    group.engine(1).handle_datagram(at, address(2), &frame);
+    while group.engine(1).poll_transmit(at, &mut frame).is_some() {
+        frames += 1;
+    }
+    assert!(frames <= 65, "{frames}");
+}
+
+#[test]
+fn the_tail_of_a_dead_node_comes_from_a_third_one() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13"), (3, "4.1.13")]);
+    group.deaf.push(3);
+    group.local(1, &many(10));
+    group.run(20);
+    group.deaf.clear();
+    group.mute.push(1);
+    assert!(group.has(2, &udp(1)) && !group.has(3, &udp(1)));
+    group.run(3000);
+    for session in many(10) {
+        assert!(group.has(3, &session));
+    }
+    assert_eq!(group.state(3), State::Synced);
+}
+
+#[test]
+fn what_is_too_old_for_the_ring_comes_from_the_table() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    group.deaf.push(2);
+    for round in 0..4_u32 {
+        let sessions: Vec<_> = (1..=20_000_u16)
+            .map(|port| {
+                let mut session = udp(port);
+                session.id.src6_port = u16::try_from(round + 1).unwrap();
+                session
+            })
+            .collect();
+        group.local(1, &sessions);
+        group.run(100);
+    }
+    assert!(group.engine(1).ring.last() > logs::RING);
+    group.deaf.clear();
+    group.run(10_000);
+    assert_eq!(group.state(2), State::Synced);
+    assert_eq!(group.engine(2).ledger.table.len(), 80_000);
+    assert!(group.engine(2).counters().transfers > 0);
+}
