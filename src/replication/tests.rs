@@ -332,7 +332,7 @@ fn a_stock_peer_reads_the_records_and_nothing_else() {
         let mut read = Vec::new();
         for (_, datagram) in &group.data {
             let trailing = parse_run(datagram, &Prefix::WELL_KNOWN, |it| {
-                read.push(it.unwrap().id)
+                read.push(it.unwrap().id);
             });
             assert!(trailing.starts_with(&[0xff, 0xff]));
         }

@@ -52,6 +52,8 @@ pub struct Kernel {
     tunings: u32,
     /// The counter of the records that the module drops, if it has one.
     dropped: Option<u8>,
+    /// The instance's NAT64 prefix.
+    pool6: Option<Prefix>,
     tune_after: Instant,
     sequence: u32,
     request: Request,
@@ -80,6 +82,7 @@ impl Kernel {
             tuned: Instant::now(),
             tunings: 0,
             dropped: None,
+            pool6: None,
             tune_after: Instant::now(),
             sequence: 0,
             request: Request::default(),
@@ -359,6 +362,7 @@ impl Jool for Kernel {
             return Err(Unavailable::NoInstance(self.settings.instance.clone()));
         }
         let globals = self.globals()?;
+        self.pool6 = globals.pool6;
         let pool4 = self.pool4()?;
         let mut instance = globals.instance(&self.settings.instance, version, pool4)?;
         if !self.settings.manage {
@@ -399,6 +403,7 @@ impl Jool for Kernel {
         self.tune_after = Instant::now();
         self.tunings = 0;
         self.name = name_field(&settings.instance);
+        self.pool6 = None;
         self.settings = settings;
     }
 
@@ -491,10 +496,8 @@ impl Jool for Kernel {
         after: Option<&Identity>,
         page: impl FnMut(Result<Session, Reject>),
     ) -> Result<bool, Refusal> {
-        let pool6 = self
-            .globals()?
-            .pool6
-            .ok_or(Refusal::Answer("lacks pool6"))?;
+        // As it was when the instance was last looked at: a table takes thousands of pages.
+        let pool6 = self.pool6.ok_or(Refusal::NotAttached)?;
         let mut offset = Vec::new();
         if let Some(&id) = after {
             // Only the addresses and ports of the last entry matter.
