@@ -44,14 +44,12 @@ impl Timing {
         }
     }
 
-    /// Whether the time for the next one has come. It leaves when it can.
-    pub(super) fn is_due(&mut self, now: u64) -> bool {
-        let is_due = now >= self.next;
-        if is_due {
+    /// When the time for the next one has come, it is to leave as soon as it can.
+    pub(super) fn keep_time(&mut self, now: u64) {
+        if now >= self.next {
             self.due = true;
             self.next = now + INTERVAL;
         }
-        is_due
     }
 
     /// Whether one leaves now.

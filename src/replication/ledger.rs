@@ -91,6 +91,8 @@ pub(super) struct Ledger {
     sweep: u32,
     /// Entries that were given up because the table was full.
     pub(super) given_up: u64,
+    /// Whether some of them may still be missing.
+    pub(super) lacks_given_up: bool,
 }
 
 /// Which of two simultaneous records is the later: how far along a TCP connection's life it is. No
@@ -125,6 +127,7 @@ impl Ledger {
             audited: true,
             sweep: 0,
             given_up: 0,
+            lacks_given_up: false,
         }
     }
 
@@ -233,6 +236,7 @@ impl Ledger {
         if let Some(entry) = given_up {
             self.count(entry.log, false);
             self.given_up += 1;
+            self.lacks_given_up = true;
         }
         slot
     }
@@ -380,6 +384,10 @@ impl Ledger {
         };
         let unchanged = (entry.state, entry.timer) == (session.state, session.timer);
         let longer = expires > entry.expires;
+        // Not everybody may have heard what is in no log.
+        let is_told = entry.log < UNLOGGED || entry.log == OWN;
+        // Whoever has a session last is the one whose next records are about it.
+        let keeps_place = place.log == UNLOGGED || is_told && !longer;
         match verdict {
             Verdict::Earlier => {
                 // Perhaps it is not earlier than what the others know: what our own Jool said since
@@ -407,11 +415,7 @@ impl Ledger {
                 }
                 return Outcome::Older;
             }
-            // Not everybody may have heard what is in no log.
-            Verdict::Same
-                if !same_log
-                    && (entry.log < UNLOGGED || entry.log == OWN || place.log == UNLOGGED) =>
-            {
+            Verdict::Same if !same_log && keeps_place => {
                 if let Some(entry) = self.table.get_mut(slot) {
                     entry.announced = entry.announced.max(announced);
                     entry.expires = entry.expires.max(expires);
@@ -464,9 +468,9 @@ impl Ledger {
         self.backlog_released = true;
     }
 
-    /// Whether sessions were given up, or would be.
-    pub(super) fn is_full(&self) -> bool {
-        self.table.len() >= self.table.limit()
+    /// Whether there is room again for what was given up.
+    pub(super) fn has_room(&self) -> bool {
+        self.table.len() < self.table.limit() - self.table.limit() / 16
     }
 
     /// The next session to announce, now at a place in our own log.

@@ -116,6 +116,8 @@ pub struct Engine {
     answers: Answers,
     requests: VecDeque<(SocketAddr, Request)>,
     hello: hello::Timing,
+    /// When everything that can wait is next looked after.
+    tick: u64,
     /// Records that nobody has any more: whose, and how many.
     lost: Vec<(u64, u64)>,
     resync_wanted: bool,
@@ -225,6 +227,7 @@ impl Engine {
             answers: Answers::default(),
             requests: VecDeque::new(),
             hello: hello::Timing::new(EPOCH),
+            tick: EPOCH,
             lost: Vec::new(),
             resync_wanted: false,
             doubtful: Vec::new(),
@@ -609,7 +612,7 @@ impl Engine {
         if !self.walks.is_empty() {
             return None;
         }
-        let mut next = self.hello.next;
+        let mut next = self.hello.next.min(self.tick);
         for (_, log) in self.logs.iter() {
             next = next.min(log.due.unwrap_or(u64::MAX));
         }
@@ -623,8 +626,15 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock(now);
         self.step(now);
-        if self.hello.is_due(now) {
+        self.hello.keep_time(now);
+        if now >= self.tick {
+            self.tick = now + hello::INTERVAL;
             self.notice_absence(now);
+            if self.ledger.lacks_given_up && self.ledger.has_room() {
+                self.ledger.lacks_given_up = false;
+                self.handle_loss();
+                self.resync();
+            }
             // The whole table in some ten seconds.
             self.ledger.sweep(now, self.ledger.table.slots() / 40 + 64);
             if matches!(self.phase, Phase::Joined) && self.attached && now >= self.audit.due {

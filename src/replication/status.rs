@@ -213,7 +213,7 @@ impl Engine {
     fn is_degraded(&self) -> bool {
         self.has_lost()
             || !self.lost.is_empty()
-            || self.ledger.is_full()
+            || self.ledger.lacks_given_up
             || self.logs.iter().any(|(_, log)| log.lacks())
     }
 
@@ -236,10 +236,10 @@ impl Engine {
                     .to_owned(),
             );
         }
-        if self.ledger.is_full() {
+        if self.ledger.lacks_given_up {
             reasons.push(format!(
-                "the table is full with {} sessions, the oldest are given up; raise \"max sessions\"",
-                self.ledger.table.len()
+                "the table was full, {} sessions were given up; raise \"max sessions\"",
+                self.ledger.given_up
             ));
         }
         reasons
