@@ -144,7 +144,8 @@ impl Engine {
     ) {
         let mut is_new = false;
         let last = hello.last;
-        if hello.solicits {
+        // Nodes that both look for others would answer each other without end.
+        if hello.solicits && matches!(self.phase, Phase::Joined) {
             self.hello.at_once(now);
         }
         let positions = hello.positions.clone();
@@ -195,14 +196,21 @@ impl Engine {
             if position.log == self.own {
                 of_ours = position.seq.min(self.ring.last());
             } else if self.nodes.present(position.log).is_none() {
-                // Nobody else tells how far that log goes.
-                self.follow(now, position.log, position.seq);
+                // Nobody else tells how far that log goes. Only its own node has another forgotten
+                // for it, or two nodes that know many would never come to rest.
+                let index = self.logs.find_or_add(position.log);
+                self.follow_at(now, index, position.seq);
             }
         }
         let lag = if of_ours >= self.ring.last() {
             0
         } else {
-            self.ring.age(of_ours + 1, now).unwrap_or(u32::MAX)
+            // Beyond what the ring holds: at least as old as its oldest.
+            let oldest = (self.ring.last() + 1)
+                .saturating_sub(super::logs::RING)
+                .max(1);
+            let first = (of_ours + 1).max(oldest);
+            self.ring.age(first, now).unwrap_or(0)
         };
         let behind = self.ring.last() - of_ours;
         if let Some(node) = self.nodes.find_mut(from.node) {
@@ -218,6 +226,10 @@ impl Engine {
     /// A log is known to reach up to here.
     fn follow(&mut self, now: u64, key: LogKey, last: u64) {
         let index = self.logs.find_or_add(key).or_else(|| self.make_room(key));
+        self.follow_at(now, index, last);
+    }
+
+    fn follow_at(&mut self, now: u64, index: Option<u16>, last: u64) {
         if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
             log.reaches(last);
             recovery::schedule(log, now);

@@ -465,7 +465,7 @@ impl Ledger {
 
     /// The transfer is complete: what came with it may leave.
     pub(super) fn release_backlog(&mut self) {
-        self.backlog_released = true;
+        self.backlog_released = self.backlog.len() > 0;
     }
 
     /// Whether there is room again for what was given up.

@@ -4,7 +4,7 @@
 //! Every node numbers what it announces: its log. Every node keeps one table of sessions, in which
 //! each session has the place in a log that its latest record came from ([`ledger`]). So anything
 //! can be told again from the table: the records that a datagram took with it, or everything to a
-//! node that is new ([`recovery`]). Twice a second and more often each node says how far it is
+//! node that is new ([`recovery`]). Four times a second and more often each node says how far it is
 //! ([`hello`]), so each knows what it lacks and what the others lack.
 
 mod answers;
@@ -47,10 +47,15 @@ const STRIDE: u32 = 16_384;
 const MAX_DOUBTFUL: usize = 4096;
 /// How often our own Jool's table is compared with ours for no reason.
 const AUDIT_INTERVAL: u64 = 300_000;
+/// How soon after our own Jool refused something.
+const AUDIT_SOON: u64 = 5_000;
 /// The same with a Jool that drops records without counting them.
 const AUDIT_INTERVAL_BLIND: u64 = 30_000;
 /// Zero of the engine's clock is so far in the past that no timeout reaches it, in milliseconds.
 const EPOCH: u64 = 1 << 40;
+/// How often a node of the same identity is told of, and for how long after it was heard, in
+/// milliseconds.
+const NAMESAKE_INTERVAL: u64 = 60_000;
 /// Questions that wait to be sent.
 const MAX_REQUESTS: usize = 64;
 /// Events that wait to be taken out.
@@ -113,6 +118,8 @@ pub struct Engine {
     audit: AuditState,
     walks: VecDeque<(Walk, u32)>,
     scan: Option<Scan>,
+    /// The donor that last did not answer: others are asked first.
+    unhelpful: Option<LogKey>,
     answers: Answers,
     requests: VecDeque<(SocketAddr, Request)>,
     hello: hello::Timing,
@@ -127,7 +134,7 @@ pub struct Engine {
     /// Records that were read and are looked up next, each with its number among its neighbours.
     read: Vec<(u64, Session)>,
     /// Another node said that it is this one.
-    namesake: Option<(SocketAddr, u64)>,
+    namesake: Option<Namesake>,
     /// When a version that is not spoken was last told of.
     foreign_version_told: bool,
     events: VecDeque<Event>,
@@ -164,6 +171,14 @@ enum Phase {
     Joined,
 }
 
+/// Another node that says that it is this one.
+#[derive(Clone, Copy, Debug)]
+struct Namesake {
+    address: SocketAddr,
+    heard: u64,
+    told: u64,
+}
+
 /// Comparisons of our own Jool's table with ours.
 #[derive(Debug, Default)]
 struct AuditState {
@@ -175,6 +190,8 @@ struct AuditState {
     loss_known: bool,
     /// The one that is being made, or that failed, is to find what was dropped before it began.
     finds_loss: bool,
+    /// Our own Jool refused something, and none has been made since.
+    refused: bool,
     /// An operator wants one.
     asked_for: bool,
     /// When one is made without a reason.
@@ -224,6 +241,7 @@ impl Engine {
             audit: AuditState::default(),
             walks: VecDeque::new(),
             scan: None,
+            unhelpful: None,
             answers: Answers::default(),
             requests: VecDeque::new(),
             hello: hello::Timing::new(EPOCH),
@@ -280,6 +298,12 @@ impl Engine {
     pub fn handle_attached(&mut self, now: Instant, instance: &Instance) {
         let now = self.clock(now);
         self.ledger.timeouts = instance.timeouts;
+        let pools = (&instance.pool6, &instance.pool4);
+        // What was refused may be acceptable now.
+        let masks_others = self
+            .jool
+            .as_ref()
+            .is_some_and(|jool| (&jool.pool6, &jool.pool4) != pools);
         self.jool = Some(Attached {
             format: instance.format,
             version: instance.version.number(),
@@ -290,6 +314,7 @@ impl Engine {
         });
         self.compare_settings();
         if self.attached {
+            self.audit.wanted |= masks_others;
             return;
         }
         self.attached = true;
@@ -324,6 +349,14 @@ impl Engine {
     pub fn handle_loss(&mut self) {
         self.audit.loss_known = true;
         self.audit.wanted = true;
+    }
+
+    /// Our own Jool refused a run of sessions, or a part of it: soon, but not at once, since it may
+    /// refuse them again, the tables are compared.
+    pub fn handle_refusal(&mut self, now: Instant) {
+        let soon = self.clock(now) + AUDIT_SOON;
+        self.audit.due = self.audit.due.min(soon);
+        self.audit.refused = true;
     }
 
     /// A run of records that our own Jool emitted.
@@ -385,6 +418,7 @@ impl Engine {
         let now = self.clock(now);
         self.audit.wanted = false;
         self.audit.running = Some(now);
+        self.audit.refused = false;
         self.audit.finds_loss |= std::mem::take(&mut self.audit.loss_known);
         self.walks.retain(|(walk, _)| *walk != Walk::Reinject);
         self.audit.found = 0;
@@ -397,7 +431,10 @@ impl Engine {
     pub fn handle_dumped(&mut self, now: Instant, session: &Session) {
         let now = self.clock(now);
         self.audit.found += 1;
-        let joining = !matches!(self.phase, Phase::Joined);
+        let joining = matches!(
+            self.phase,
+            Phase::Fresh | Phase::Joining { ending: false, .. }
+        );
         self.ledger.dumped(now, session, joining);
     }
 
@@ -432,10 +469,10 @@ impl Engine {
         self.audit.last = Some(audit);
         let counts_drops = self.jool.as_ref().is_some_and(|jool| jool.counts_drops);
         self.audit.due = now
-            + if counts_drops {
-                AUDIT_INTERVAL
-            } else {
-                AUDIT_INTERVAL_BLIND
+            + match counts_drops {
+                _ if self.audit.refused => AUDIT_SOON,
+                true => AUDIT_INTERVAL,
+                false => AUDIT_INTERVAL_BLIND,
             };
         if std::mem::take(&mut self.audit.asked_for) || had_reason {
             self.tell(Event::Audited(audit));
@@ -494,12 +531,15 @@ impl Engine {
         if !matches!(frame.content, Content::Hello(_)) || now < EPOCH + 1000 {
             return;
         }
-        let told = self.namesake.map(|(_, at)| at);
-        self.namesake = Some((from, now));
-        if told.is_none_or(|at| now >= at + 60_000) {
+        let told = self.namesake.map(|namesake| namesake.told);
+        let is_told = told.is_some_and(|told| now < told + NAMESAKE_INTERVAL);
+        self.namesake = Some(Namesake {
+            address: from,
+            heard: now,
+            told: told.filter(|_| is_told).unwrap_or(now),
+        });
+        if !is_told {
             self.tell(Event::Namesake(from));
-        } else {
-            self.namesake = self.namesake.map(|(from, _)| (from, told.unwrap_or(now)));
         }
     }
 

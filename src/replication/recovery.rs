@@ -28,6 +28,8 @@ const GIVE_UP: u64 = 3_000;
 const LATER: u64 = 100;
 /// The same for what was given up, in milliseconds.
 const SELDOM: u64 = 1_000;
+/// Nodes whose lost records are told of one by one.
+const MOST_LOST: usize = 32;
 /// How many questions about a table may stay without an answer.
 const TRIES: u32 = 8;
 
@@ -192,7 +194,14 @@ impl Engine {
                     .iter()
                     .any(|position| position.log == key && position.seq > have)
         };
-        self.nodes.all_present().find(has_more).map(|node| node.key)
+        let mut have_it = self.nodes.all_present().filter(has_more);
+        let key = |node: &Node| node.key;
+        let helps = |key: &LogKey| Some(*key) != self.unhelpful;
+        let first = have_it.next().map(key)?;
+        if helps(&first) {
+            return Some(first);
+        }
+        have_it.map(key).find(helps).or(Some(first))
     }
 
     /// Nobody who is there has it.
@@ -207,7 +216,7 @@ impl Engine {
         let since = *log.hopeless_since.get_or_insert(now);
         let (key, records) = (log.key, log.missing.len());
         let newer = self.nodes.find(key.node).filter(|node| node.present);
-        if let Some(newer) = newer.filter(|node| node.key.epoch > key.epoch) {
+        if let Some(newer) = newer.filter(|node| node.key != key) {
             // The node itself is back. What its Jool has, and whoever it joined had not, is in its
             // new log by the time it is synced.
             let state = State::of(newer.hello.state);
@@ -228,9 +237,11 @@ impl Engine {
         if now >= since + GIVE_UP {
             self.give_up(index);
             self.counters.lost_records += records;
+            let others = self.lost.len();
             match self.lost.iter_mut().find(|(node, _)| *node == key.node) {
                 Some((_, lost)) => *lost += records,
-                None => self.lost.push((key.node, records)),
+                None if others < MOST_LOST => self.lost.push((key.node, records)),
+                None => {}
             }
             let name = self.name_of(key.node);
             self.tell(Event::Lost { name, records });
@@ -252,7 +263,10 @@ impl Engine {
             .filter_map(|node| Some((worth(node)?, node)));
         worths
             .filter(|(worth, _)| *worth >= least)
-            .max_by_key(|(worth, node)| (*worth, node.hello.sessions, node.key))
+            .max_by_key(|(worth, node)| {
+                let helps = Some(node.key) != self.unhelpful;
+                (helps, *worth, node.hello.sessions, node.key)
+            })
             .map(|(_, node)| node.key)
     }
 
@@ -302,6 +316,7 @@ impl Engine {
             return;
         }
         if scan.tries >= TRIES {
+            self.unhelpful = Some(scan.donor);
             self.abandon_scan();
             return;
         }
@@ -376,7 +391,7 @@ impl Engine {
                 };
                 let before = log.missing.len();
                 if log.missing.remove(first, last) {
-                    self.counters.repaired_records += before - log.missing.len();
+                    self.counters.repaired_records += before.saturating_sub(log.missing.len());
                     log.tries = 0;
                     log.due = Some(now + if replay.is_last { 0 } else { RETRY });
                 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::event::Difference;
 use super::hello::display_name;
-use super::{Engine, Phase};
+use super::{Engine, NAMESAKE_INTERVAL, Phase};
 
 /// How long ago, in milliseconds, a peer may have been told the first record that it has not yet
 /// said to have, for a failover to be safe.
@@ -212,6 +212,7 @@ impl Engine {
 
     fn is_degraded(&self) -> bool {
         self.has_lost()
+            || self.audit.refused
             || !self.lost.is_empty()
             || self.ledger.lacks_given_up
             || self.logs.iter().any(|(_, log)| log.lacks())
@@ -229,6 +230,9 @@ impl Engine {
             reasons.push(format!(
                 "{lost} records of {name} are lost: no node that is there has them"
             ));
+        }
+        if self.audit.refused {
+            reasons.push("Jool refused sessions, its table will be compared soon".to_owned());
         }
         if self.has_lost() {
             reasons.push(
@@ -266,7 +270,10 @@ impl Engine {
                 percent: scan.percent(),
             }),
             audit: self.audit.last,
-            namesake: self.namesake.map(|(address, _)| address),
+            namesake: self
+                .namesake
+                .filter(|namesake| self.clock(now) < namesake.heard + NAMESAKE_INTERVAL)
+                .map(|namesake| namesake.address),
         }
     }
 
@@ -343,6 +350,11 @@ impl Engine {
         let mut nearly = None;
         for node in self.nodes.all_present() {
             let name = display_name(&node.hello.name, node.key.node);
+            let [pool6, pool4, _] = node.drift;
+            if pool6 || pool4 {
+                nearly = Some(format!("pool6 or pool4 of {name} is not as here"));
+                continue;
+            }
             let behind = node.behind;
             // What a datagram took is there again before anybody could fail over.
             let is_synced = node.heard < node.synced_at + GRACE && node.synced_at != 0;

@@ -13,6 +13,7 @@ const PAGES: usize = 16;
 
 /// How far the reading is.
 pub(super) struct Reading {
+    began: Instant,
     protocols: &'static [Protocol],
     after: Option<Identity>,
 }
@@ -24,6 +25,7 @@ impl<J: Jool> Node<J> {
         if self.reading.is_none() && now >= self.audit_not_before && self.engine.wants_audit() {
             self.engine.begin_audit(now);
             self.reading = Some(Reading {
+                began: now,
                 protocols: &Protocol::ALL,
                 after: None,
             });
@@ -34,6 +36,8 @@ impl<J: Jool> Node<J> {
         for _ in 0..PAGES {
             let Some((protocol, others)) = reading.protocols.split_first() else {
                 self.engine.end_audit(true);
+                // A Jool that goes on dropping must not be kept busy with that alone.
+                self.audit_not_before = now + 2 * now.saturating_duration_since(reading.began);
                 return;
             };
             let engine = &mut self.engine;

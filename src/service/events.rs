@@ -9,15 +9,48 @@ use super::node::Node;
 use crate::jool::Jool;
 use crate::replication::{Event, State};
 
+/// Events that are told in a minute.
+const MOST_EVENTS: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What was told of the current minute's events.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) since: Instant,
+    pub(super) told: u32,
+    pub(super) untold: u32,
+}
+
 /// A state is written to the log when it has lasted so long: a datagram that was lost is repaired
 /// long before.
 const LASTING: Duration = Duration::from_secs(1);
 
 impl<J: Jool> Node<J> {
     /// Writes what happened to the log.
+    ///
+    /// Strangers can cause some of it, so only so much in a minute.
     pub(super) fn tell_events(&mut self) {
         while let Some(event) = self.engine.poll_event() {
-            tell(&event);
+            let now = Instant::now();
+            if now >= self.events.since + MINUTE {
+                if self.events.untold > 0 {
+                    warn!(
+                        "{} more events were not told; somebody on the sync network may make them up",
+                        self.events.untold
+                    );
+                }
+                self.events = Told {
+                    since: now,
+                    told: 0,
+                    untold: 0,
+                };
+            }
+            if self.events.told < MOST_EVENTS {
+                self.events.told += 1;
+                tell(&event);
+            } else {
+                self.events.untold += 1;
+            }
         }
     }
 

@@ -1,5 +1,3 @@
-//! The loop of the daemon.
-
 //! The running daemon: one loop around this node's Jool, the network and the engine between them.
 
 use std::net::SocketAddr;
@@ -12,6 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::audit::Reading;
 use super::control::{Command, Control, Request};
+use super::events::Told;
 use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
@@ -44,6 +43,8 @@ const OUTBOX_BUDGET: usize = 512;
 const INJECT_BUDGET: usize = 8;
 /// A change of state that did not last so long is not shown.
 const STATE_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a stop may take for what is under way.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 /// How often dropped records are reported, if there are any.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -89,6 +90,7 @@ pub struct Node<J> {
     pub(super) told_state: replication::State,
     pub(super) seen_state: (replication::State, Instant),
     pub(super) state_shown: Instant,
+    pub(super) events: Told,
     pub(super) counters: Counters,
     pub(super) reported: Counters,
     pub(super) last_refusal: Option<String>,
@@ -149,6 +151,11 @@ impl<J: Jool> Node<J> {
             told_state: replication::State::Waiting,
             seen_state: (replication::State::Waiting, now),
             state_shown: now,
+            events: Told {
+                since: now,
+                told: 0,
+                untold: 0,
+            },
             counters: Counters::default(),
             reported: Counters::default(),
             last_refusal: None,
@@ -203,15 +210,30 @@ impl<J: Jool> Node<J> {
             tokio::task::yield_now().await;
         }
         self.systemd.stopping();
-        // What Jool has handed over already.
-        self.read_jool();
-        self.pass();
+        self.drain().await;
         self.count();
         info!(
             MESSAGE_ID = messages::STOPPED.id,
             "stops; {}", self.counters
         );
         Ok(())
+    }
+
+    /// Announces what Jool has handed over already, as far as the network takes it.
+    async fn drain(&mut self) {
+        let deadline = Instant::now() + DRAIN_LIMIT;
+        loop {
+            self.read_jool();
+            self.pass();
+            let sending = !self.outbox.is_empty();
+            if !(sending || self.unfinished) || Instant::now() >= deadline {
+                return;
+            }
+            if sending {
+                let writable = self.network.writable();
+                let _ = tokio::time::timeout_at(deadline.into(), writable).await;
+            }
+        }
     }
 
     /// Brings the counters up to date with those that others keep.
@@ -233,15 +255,17 @@ impl<J: Jool> Node<J> {
             requests,
             ..
         } = self;
-        // What Jool emits stays in its queue while the network takes nothing.
         let sending = !outbox.is_empty();
         let busy = self.attached && self.next_acknowledgement <= self.busy_until;
         let engine_timer = self.engine.poll_timeout();
-        let at_once = self.unfinished || engine_timer.is_none() || self.reading.is_some();
+        let at_once = engine_timer.is_none()
+            || self.reading.is_some()
+            || self.engine.has_injections()
+            || self.unfinished && !sending;
         let engine_timer = engine_timer.unwrap_or(self.next_check);
         let turn = tokio::select! {
             () = stop => Turn::Stop,
-            ready = jool.readable(), if self.attached && !sending => {
+            ready = jool.readable(), if self.attached => {
                 ready.map_err(|error| Failure::System("waiting for Jool", error))?;
                 Turn::Jool
             }
@@ -262,7 +286,7 @@ impl<J: Jool> Node<J> {
             () = statistics::asked(statistics.as_ref()) => Turn::Statistics,
             Some(request) = requests.recv() => Turn::Request(request),
             () = sleep_until(engine_timer.into()) => Turn::Continue,
-            () = std::future::ready(()), if at_once && !sending => Turn::Continue,
+            () = std::future::ready(()), if at_once => Turn::Continue,
         };
         Ok(turn)
     }
@@ -314,9 +338,6 @@ impl<J: Jool> Node<J> {
                 }
             }
         }
-        if self.engine.has_doubts() {
-            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
-        }
     }
 
     /// Sends and applies what is ready, within the budgets.
@@ -349,7 +370,9 @@ impl<J: Jool> Node<J> {
             }
             self.add();
         }
-        self.unfinished |= self.engine.has_injections();
+        if self.engine.has_doubts() {
+            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
+        }
     }
 
     /// Gives our own Jool the run of records in the buffer.
@@ -370,6 +393,7 @@ impl<J: Jool> Node<J> {
             }
         }
         self.counters.add_refusals += 1;
+        self.engine.handle_refusal(Instant::now());
         self.refused(&refusal);
     }
 
