@@ -80,6 +80,10 @@ fn engine(now: Instant, node: u64) -> Engine {
     };
     let mut engine = Engine::new(now, settings);
     engine.handle_attached(now, &instance());
+    // Its Jool is empty. Before that is known it is given nothing.
+    engine.begin_audit(now);
+    engine.end_audit(true);
+    engine.handle_timeout(now);
     engine
 }
 

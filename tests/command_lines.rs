@@ -608,8 +608,9 @@ fn after_a_burst_a_daemon_is_small_and_falls_asleep() {
     let kilobytes = status_of(&standby, "RssAnon:");
     assert!(kilobytes < 10 << 10, "{kilobytes} KiB");
 
-    // Once a second it looks for its Jool, and every other second the simulated one wakes up. Other
-    // programs' load can only make it rarer.
+    // Four times a second it says hello, and hears that its peer is gone; once a second it looks for its
+    // Jool, and every other second the simulated one wakes up. Other programs' load can only make it
+    // rarer.
     let asleep = || {
         let (began, before) = (
             Instant::now(),
@@ -617,7 +618,7 @@ fn after_a_burst_a_daemon_is_small_and_falls_asleep() {
         );
         thread::sleep(Duration::from_secs(1));
         let after = status_of(&standby, "voluntary_ctxt_switches:");
-        ((after - before) as f64) <= 10.0 * began.elapsed().as_secs_f64()
+        ((after - before) as f64) <= 30.0 * began.elapsed().as_secs_f64()
     };
     assert!((0..TRIES / 10).any(|_| asleep()), "it never falls asleep");
 }

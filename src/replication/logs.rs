@@ -165,6 +165,10 @@ impl Ring {
         self.last += 1;
         let index = Self::index(self.last);
         let item = (slot, now as u32);
+        if self.slots.is_empty() {
+            // All at once, since growing would copy it. Memory that is not used yet costs nothing.
+            self.slots.reserve_exact(usize::try_from(RING).unwrap_or(0));
+        }
         if let Some(place) = self.slots.get_mut(index) {
             *place = item;
         } else {

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::unistd::gethostname;
+
 use crate::config::Config;
 use crate::replication;
 
@@ -27,8 +29,9 @@ pub(super) fn name(config: &Config) -> String {
     if let Some(name) = &config.node_name {
         return name.clone();
     }
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match (host.trim(), config.jool.instance.as_str()) {
+    let host = gethostname().unwrap_or_default();
+    let host = host.to_string_lossy();
+    match (host.as_ref(), config.jool.instance.as_str()) {
         (host, "default") => host.to_owned(),
         (host, instance) => format!("{host} {instance}"),
     }
