@@ -2,10 +2,10 @@
 //! input is handed in, output is taken out. docs/protocol.md describes it from outside.
 //!
 //! Every node numbers what it announces: its log. Every node keeps one table of sessions, in which
-//! each session has the place in a log that its latest record came from ([`ledger`]). So anything
+//! each session has the place in a log that its latest record came from (`ledger.rs`). So anything
 //! can be told again from the table: the records that a datagram took with it, or everything to a
-//! node that is new ([`recovery`]). Four times a second and more often each node says how far it is
-//! ([`hello`]), so each knows what it lacks and what the others lack.
+//! node that is new (`recovery.rs`). Four times a second and more often each node says how far it is
+//! (`hello.rs`), so each knows what it lacks and what the others lack.
 
 mod answers;
 mod counters;
