@@ -152,7 +152,7 @@ under_traffic() {
     [ "$(wc -l <"$LOGS/A.own")" = "$sessions" ] || fail "A has not all sessions"
     # 4.1.9 has no queue beyond one packet, so it loses records whenever the daemon is slow to answer. They
     # are found when the tables are compared, which is every 30 s with such a Jool.
-    wait_for 60 "the $sessions sessions opened meanwhile are on B" misses_none
+    wait_for 150 "the $sessions sessions opened meanwhile are on B" misses_none
     say "$what: of $sessions sessions opened meanwhile B misses none"
 }
 

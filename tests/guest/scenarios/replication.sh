@@ -26,10 +26,10 @@ all_there() {
     began=$(milliseconds)
     shift
     for node in "$@"; do
-        wait_for 60 "$node has $count sessions (it has $(sessions "$node"))" has_sessions "$node" "$count"
+        wait_for 150 "$node has $count sessions (it has $(sessions "$node"))" has_sessions "$node" "$count"
     done
     took=$(($(milliseconds) - began))
-    same_sessions_within 5 "$@"
+    same_sessions_within 60 "$@"
 }
 
 # fresh: both nodes without a session, and their daemons started.
@@ -133,7 +133,7 @@ at C guest-lab latency --times 8 --burst 1 --port 4000 >"$LOGS/lag" &
 latency=$!
 began=$(milliseconds)
 start_joold D
-wait_for 60 "D is synced" logged D joold 'synced: nothing'
+wait_for 120 "D is synced" logged D joold 'synced: nothing'
 wait "$traffic" "$latency"
 joined=$(sed -n 's/.*\(joined: .*\)/\1/p' "$LOGS/D.joold.log" | tail -n 1)
 all_there "$(sessions A)" B D
@@ -150,7 +150,7 @@ start_joold B "${files[@]}"
 start_stock D
 new_sessions 5
 have_set_all() { have_set 5 A B D; }
-wait_for 60 "the stock node has what ours announced" have_set_all
+wait_for 120 "the stock node has what ours announced" have_set_all
 move_traffic_to D
 set_arrives 6 A B D
 say "a stock node in the group gave and took every session"
