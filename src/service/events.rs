@@ -67,14 +67,17 @@ impl<J: Jool> Node<J> {
         match state {
             State::Synced => info!(
                 MESSAGE_ID = messages::SYNCED.id,
+                JOOLD_STATE = state.name(),
                 "synced: nothing that the other nodes have is missing here"
             ),
             State::Alone => warn!(
                 MESSAGE_ID = messages::ALONE.id,
+                JOOLD_STATE = state.name(),
                 "alone: no other joold is heard, so no node can take over"
             ),
             State::Degraded => warn!(
                 MESSAGE_ID = messages::DEGRADED.id,
+                JOOLD_STATE = state.name(),
                 "degraded: {}",
                 self.engine.status(now).reasons.join("; ")
             ),
@@ -88,10 +91,14 @@ fn tell(event: &Event) {
     match event {
         Event::PeerFound { name, address } => info!(
             MESSAGE_ID = messages::PEER_FOUND.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_ADDRESS = %address,
             "{name} is there, at {address}"
         ),
         Event::PeerLost { name, address } => warn!(
             MESSAGE_ID = messages::PEER_LOST.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_ADDRESS = %address,
             "{name}, at {address}, has not been heard for more than a second"
         ),
         Event::Joined {
@@ -100,6 +107,8 @@ fn tell(event: &Event) {
             took,
         } => info!(
             MESSAGE_ID = messages::JOINED.id,
+            JOOLD_PEER = donor.as_str(),
+            JOOLD_RECORDS = records,
             "joined: {records} records came from {donor} in {} ms",
             took.as_millis()
         ),
@@ -113,11 +122,15 @@ fn tell(event: &Event) {
             took,
         } => info!(
             MESSAGE_ID = messages::CAUGHT_UP.id,
+            JOOLD_PEER = donor.as_str(),
+            JOOLD_RECORDS = records,
             "caught up with {donor}: {records} records in {} ms",
             took.as_millis()
         ),
         Event::Lost { name, records } => warn!(
             MESSAGE_ID = messages::RECORDS_LOST.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_RECORDS = records,
             "{records} records of {name} are lost: no node that is there has them"
         ),
         Event::Audited(audit) => info!(
@@ -130,6 +143,8 @@ fn tell(event: &Event) {
         ),
         Event::Drift { name, what } => warn!(
             MESSAGE_ID = messages::DRIFT.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_SETTING = what.name(),
             "{} of our own Jool and of {name}'s differ; sessions may not fit after a failover, make \
              them the same",
             what.name()
@@ -142,6 +157,7 @@ fn tell(event: &Event) {
         }
         Event::Namesake(address) => error!(
             MESSAGE_ID = messages::NAMESAKE.id,
+            JOOLD_ADDRESS = %address,
             "{address} says that it is this very node, so neither hears the other; set another \
              \"node name\" in one of the two"
         ),

@@ -516,7 +516,11 @@ impl<J: Jool> Node<J> {
             // Something may wait in the module's queue for somebody to ask.
             self.busy_until = now + BUSY;
             self.next_acknowledgement = now;
-            info!(MESSAGE_ID = messages::ATTACHED.id, "attached to {name}");
+            info!(
+                MESSAGE_ID = messages::ATTACHED.id,
+                JOOLD_INSTANCE = instance.name.as_str(),
+                "attached to {name}"
+            );
             if !repairs.is_empty() {
                 info!("set in Jool: {}", journal::list(&repairs));
             }
@@ -549,6 +553,7 @@ impl<J: Jool> Node<J> {
             self.engine.handle_detached(now);
             error!(
                 MESSAGE_ID = messages::LOST.id,
+                JOOLD_INSTANCE = self.config.jool.instance.as_str(),
                 "Jool is lost, nothing is translated here until it is back; it is given every session then: {reason}"
             );
         } else if !reason.may_pass() && !self.was_attached {
@@ -568,6 +573,7 @@ impl<J: Jool> Node<J> {
                     .map(|give_up| give_up.saturating_duration_since(now));
                 warn!(
                     MESSAGE_ID = messages::WAITING.id,
+                    JOOLD_INSTANCE = self.config.jool.instance.as_str(),
                     "waiting for Jool{}: {text}",
                     journal::limit(limit)
                 );

@@ -45,6 +45,7 @@ shows '● joold@sB' jooldctl status
 shows 'attached to Jool' journalctl --no-pager -u joold@eth0
 shows 'Subject: Sessions are synchronised from now on' journalctl --no-pager -x -u joold@eth0
 shows 'attached to Jool' journalctl --no-pager MESSAGE_ID=dfd6dbe990a94a169e1004b3aaf7e4ea
+shows 'guest is there' journalctl --no-pager JOOLD_PEER=guest
 say "systemctl, busctl, journalctl and jooldctl show it"
 
 # --- Log level.
