@@ -244,7 +244,7 @@ impl Engine {
             .filter(|(_, log)| self.nodes.present(log.key).is_none());
         let (index, _) = over.min_by_key(|(index, _)| self.ledger.entries_of(*index))?;
         if self.ledger.entries_of(index) > 0 {
-            let walk = super::Walk::Disown(index);
+            let walk = super::walk::Walk::Disown(index);
             if !self.walks.iter().any(|(other, _)| *other == walk) {
                 self.walks.push_back((walk, 0));
             }

@@ -8,6 +8,7 @@
 //! (`hello.rs`), so each knows what it lacks and what the others lack.
 
 mod answers;
+mod audit;
 mod counters;
 mod event;
 pub mod frame;
@@ -17,9 +18,11 @@ mod logs;
 mod nodes;
 mod queue;
 mod ranges;
+mod receive;
 mod recovery;
 mod status;
 mod stock;
+mod walk;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,33 +32,25 @@ use crate::jool::{Instance, MAX_RUN};
 use crate::session::{Format, Pool4, Prefix, Reject, Session, Slot, parse_run};
 
 use answers::Answers;
-use frame::{Content, Data, Frame, LogKey, Request, TRAILER, Unreadable};
-use ledger::{ADOPTED, Ledger, OWN, Outcome, Place, TOGETHER, UNLOGGED, Way};
+use audit::{AUDIT_INTERVAL_BLIND, AuditState};
+use frame::{Data, LogKey, Request, TRAILER};
+use ledger::{Ledger, TOGETHER};
 use logs::{Logs, Ring};
 use nodes::Nodes;
+use receive::Namesake;
 use recovery::Scan;
 use stock::StockPeers;
+use walk::Walk;
 
 pub use counters::Counters;
 pub use event::{Difference, Event};
 pub use frame::MAX_FRAME;
 pub use status::{Audit, Kind, Peer, State, Status, Transfer};
 
-/// Slots that are gone through in one go, so that nothing else waits for long.
-const STRIDE: u32 = 16_384;
 /// Records that may wait for another look at pool4.
 const MAX_DOUBTFUL: usize = 4096;
-/// How often our own Jool's table is compared with ours for no reason.
-const AUDIT_INTERVAL: u64 = 300_000;
-/// How soon after our own Jool refused something.
-const AUDIT_SOON: u64 = 5_000;
-/// The same with a Jool that drops records without counting them.
-const AUDIT_INTERVAL_BLIND: u64 = 30_000;
 /// Zero of the engine's clock is so far in the past that no timeout reaches it, in milliseconds.
 const EPOCH: u64 = 1 << 40;
-/// How often a node of the same identity is told of, and for how long after it was heard, in
-/// milliseconds.
-const NAMESAKE_INTERVAL: u64 = 60_000;
 /// Questions that wait to be sent.
 const MAX_REQUESTS: usize = 64;
 /// Events that wait to be taken out.
@@ -169,54 +164,6 @@ enum Phase {
         ending: bool,
     },
     Joined,
-}
-
-/// Another node that says that it is this one.
-#[derive(Clone, Copy, Debug)]
-struct Namesake {
-    address: SocketAddr,
-    heard: u64,
-    told: u64,
-}
-
-/// Comparisons of our own Jool's table with ours.
-#[derive(Debug, Default)]
-struct AuditState {
-    /// One is to begin.
-    wanted: bool,
-    /// One is being made since then.
-    running: Option<u64>,
-    /// Our own Jool is known to have dropped something that none has looked for.
-    loss_known: bool,
-    /// The one that is being made, or that failed, is to find what was dropped before it began.
-    finds_loss: bool,
-    /// Our own Jool refused something, and none has been made since.
-    refused: bool,
-    /// An operator wants one.
-    asked_for: bool,
-    /// When one is made without a reason.
-    due: u64,
-    found: u64,
-    announced_before: u64,
-    missing: u64,
-    last: Option<Audit>,
-    /// Who told us what the others know, and how many records that were.
-    last_donor: Option<(u64, u64)>,
-}
-
-/// Something that is done slot by slot, a stride at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Walk {
-    /// Our own Jool is told what it has not.
-    Reinject,
-    /// What came from our own Jool at the start, and nobody else knows, is announced.
-    AnnounceAdopted,
-    /// The same when there is nobody: it is in our log, and nothing is sent.
-    OwnAdopted,
-    /// Everything is announced.
-    AnnounceAll,
-    /// What is in this log is in none.
-    Disown(u16),
 }
 
 impl Engine {
@@ -345,20 +292,6 @@ impl Engine {
         self.hello.at_once(now);
     }
 
-    /// Something that our own Jool said did not get here, or not all of it.
-    pub fn handle_loss(&mut self) {
-        self.audit.loss_known = true;
-        self.audit.wanted = true;
-    }
-
-    /// Our own Jool refused a run of sessions, or a part of it: soon, but not at once, since it may
-    /// refuse them again, the tables are compared.
-    pub fn handle_refusal(&mut self, now: Instant) {
-        let soon = self.clock(now) + AUDIT_SOON;
-        self.audit.due = self.audit.due.min(soon);
-        self.audit.refused = true;
-    }
-
     /// A run of records that our own Jool emitted.
     pub fn handle_local(&mut self, now: Instant, run: &[u8]) {
         let now = self.clock(now);
@@ -391,239 +324,8 @@ impl Engine {
         self.settings.format = format;
     }
 
-    /// Announces every session, whether or not it changed: for stock peers, which cannot ask.
-    /// Returns how many that will be.
-    pub fn advertise(&mut self) -> u64 {
-        self.walks.retain(|(walk, _)| *walk != Walk::AnnounceAll);
-        self.walks.push_back((Walk::AnnounceAll, 0));
-        self.ledger.table.len() as u64
-    }
-
-    /// Compares everything: our own Jool's table with ours, and ours with another node's.
-    pub fn resync(&mut self) {
-        self.audit.wanted = true;
-        self.audit.asked_for = true;
-        self.resync_wanted = true;
-    }
-
-    /// Whether our own Jool's table is to be read now, from the beginning, with
-    /// [`Engine::begin_audit`], [`Engine::handle_dumped`] for each session and
-    /// [`Engine::end_audit`].
-    pub fn wants_audit(&self) -> bool {
-        self.attached && self.audit.wanted && self.audit.running.is_none()
-    }
-
-    /// The reading of our own Jool's table begins.
-    pub fn begin_audit(&mut self, now: Instant) {
-        let now = self.clock(now);
-        self.audit.wanted = false;
-        self.audit.running = Some(now);
-        self.audit.refused = false;
-        self.audit.finds_loss |= std::mem::take(&mut self.audit.loss_known);
-        self.walks.retain(|(walk, _)| *walk != Walk::Reinject);
-        self.audit.found = 0;
-        self.audit.missing = 0;
-        self.audit.announced_before = self.ledger.announcements() as u64 + self.ring.last();
-        self.ledger.begin_audit();
-    }
-
-    /// A session of our own Jool's table.
-    pub fn handle_dumped(&mut self, now: Instant, session: &Session) {
-        let now = self.clock(now);
-        self.audit.found += 1;
-        let joining = matches!(
-            self.phase,
-            Phase::Fresh | Phase::Joining { ending: false, .. }
-        );
-        self.ledger.dumped(now, session, joining);
-    }
-
-    /// Our own Jool's table has been read, to its end or not.
-    pub fn end_audit(&mut self, complete: bool) {
-        if !complete {
-            self.audit.running = None;
-            self.audit.wanted = true;
-            return;
-        }
-        self.walks.push_back((Walk::Reinject, 0));
-        if let Phase::Joining { dumped, .. } = &mut self.phase {
-            *dumped = true;
-        }
-    }
-
-    fn finish_audit(&mut self, now: u64) {
-        let Some(began) = self.audit.running.take() else {
-            return;
-        };
-        let announced = self.ledger.announcements() as u64 + self.ring.last();
-        let audit = Audit {
-            at: self.instant(now),
-            took: Duration::from_millis(now - began),
-            sessions: self.audit.found,
-            announced: announced - self.audit.announced_before.min(announced),
-            injected: self.audit.missing,
-        };
-        self.ledger.end_audit();
-        self.counters.audits += 1;
-        let had_reason = std::mem::take(&mut self.audit.finds_loss);
-        self.audit.last = Some(audit);
-        let counts_drops = self.jool.as_ref().is_some_and(|jool| jool.counts_drops);
-        self.audit.due = now
-            + match counts_drops {
-                _ if self.audit.refused => AUDIT_SOON,
-                true => AUDIT_INTERVAL,
-                false => AUDIT_INTERVAL_BLIND,
-            };
-        if std::mem::take(&mut self.audit.asked_for) || had_reason {
-            self.tell(Event::Audited(audit));
-        }
-    }
-
     fn instant(&self, now: u64) -> Instant {
         self.start + Duration::from_millis(now.saturating_sub(EPOCH))
-    }
-
-    /// A datagram from another node.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let now = self.clock(now);
-        let (records, rest) = frame::split(datagram);
-        if rest.is_empty() {
-            self.handle_stock(now, from, datagram);
-            return;
-        }
-        let frame = match Frame::parse(rest) {
-            Ok(frame) => frame,
-            Err(unreadable) => {
-                self.handle_unreadable(unreadable, from);
-                return;
-            }
-        };
-        if frame.from == self.own {
-            return;
-        }
-        if frame.from.node == self.own.node {
-            self.handle_namesake(now, from, &frame);
-            return;
-        }
-        match frame.content {
-            Content::Data(data) => self.handle_data(now, frame.from, data, records),
-            Content::Hello(hello) => self.handle_hello(now, from, frame.from, hello),
-            Content::Request(request) => self.handle_request(from, frame.from, request),
-            Content::Replay(replay) => self.handle_replay(now, frame.from, &replay),
-        }
-    }
-
-    fn handle_unreadable(&mut self, unreadable: Unreadable, from: SocketAddr) {
-        match unreadable {
-            Unreadable::Version => {
-                self.counters.foreign_versions += 1;
-                if !std::mem::replace(&mut self.foreign_version_told, true) {
-                    self.tell(Event::ForeignVersion(from));
-                }
-            }
-            Unreadable::Malformed => self.counters.malformed_frames += 1,
-        }
-    }
-
-    /// A frame in our own name that is not ours.
-    fn handle_namesake(&mut self, now: u64, from: SocketAddr, frame: &Frame<'_>) {
-        // What a former run of this daemon sent may still be under way.
-        if !matches!(frame.content, Content::Hello(_)) || now < EPOCH + 1000 {
-            return;
-        }
-        let told = self.namesake.map(|namesake| namesake.told);
-        let is_told = told.is_some_and(|told| now < told + NAMESAKE_INTERVAL);
-        self.namesake = Some(Namesake {
-            address: from,
-            heard: now,
-            told: told.filter(|_| is_told).unwrap_or(now),
-        });
-        if !is_told {
-            self.tell(Event::Namesake(from));
-        }
-    }
-
-    /// Records that nobody vouches for.
-    fn handle_stock(&mut self, now: u64, from: SocketAddr, datagram: &[u8]) {
-        let Some(jool) = &self.jool else {
-            self.counters.no_jool += 1;
-            return;
-        };
-        let Self {
-            ledger,
-            counters,
-            stock,
-            read,
-            ..
-        } = self;
-        let mut rejected = 0;
-        read.clear();
-        parse_run(datagram, &jool.pool6, |record| match record {
-            Ok(session) => {
-                counters.stock_records += 1;
-                read.push((counters.stock_records, clamp(&session, ledger, counters)));
-            }
-            Err(reason) => {
-                rejected += 1;
-                counters.received_rejects.count(reason);
-            }
-        });
-        let taken = read.len() as u64;
-        receive(now, UNLOGGED, read, ledger, counters);
-        counters.received_records += taken + rejected;
-        stock.heard(now, from, taken, rejected);
-    }
-
-    /// Records of another node's log.
-    fn handle_data(&mut self, now: u64, from: LogKey, data: Data, records: &[u8]) {
-        let Some(node) = self.nodes.find_mut(from.node) else {
-            // It will say who it is, and what of its log there is.
-            self.counters.unknown_nodes += 1;
-            return;
-        };
-        if node.key != from {
-            return;
-        }
-        node.datagrams += 1;
-        let Some(index) = self.logs.find(from) else {
-            return;
-        };
-        let Some(jool) = &self.jool else {
-            self.counters.no_jool += 1;
-            return;
-        };
-        let Self {
-            ledger,
-            counters,
-            read,
-            ..
-        } = self;
-        let (mut count, mut rejected) = (0, 0);
-        read.clear();
-        parse_run(records, &jool.pool6, |record| {
-            let seq = data.first + count;
-            count += 1;
-            match record {
-                Ok(session) => read.push((seq, clamp(&session, ledger, counters))),
-                Err(reason) => {
-                    rejected += 1;
-                    counters.received_rejects.count(reason);
-                }
-            }
-        });
-        receive(now, index, read, ledger, counters);
-        counters.received_records += count;
-        node.records += count - rejected;
-        node.rejected += rejected;
-        if count != u64::from(data.count) {
-            // What of it is really there is asked for again.
-            counters.malformed_frames += 1;
-            return;
-        }
-        if let Some(log) = self.logs.get_mut(index) {
-            log.came(data.first, count);
-            recovery::schedule(log, now);
-        }
     }
 
     /// Whether records wait for another look at pool4: it may have been changed just now.
@@ -684,50 +386,6 @@ impl Engine {
         }
         self.recover(now);
         self.join(now);
-    }
-
-    /// Goes on with what is done slot by slot.
-    fn step(&mut self, now: u64) {
-        let Some((walk, from)) = self.walks.pop_front() else {
-            return;
-        };
-        let end = from.saturating_add(STRIDE).min(self.ledger.table.slots());
-        for slot in (from..end).map(Slot) {
-            match walk {
-                Walk::Reinject => self.audit.missing += u64::from(self.ledger.audit(now, slot)),
-                Walk::AnnounceAdopted => {
-                    self.ledger.announce(now, slot, Some(ADOPTED));
-                }
-                Walk::AnnounceAll => {
-                    self.ledger.announce(now, slot, None);
-                }
-                Walk::OwnAdopted => {
-                    let seq = self.ring.last() + 1;
-                    if self.ledger.rehome(slot, ADOPTED, Place { log: OWN, seq }) {
-                        self.ring.push(slot.0, now);
-                    }
-                }
-                Walk::Disown(log) => {
-                    self.ledger.rehome(
-                        slot,
-                        log,
-                        Place {
-                            log: UNLOGGED,
-                            seq: 0,
-                        },
-                    );
-                }
-            }
-        }
-        if end < self.ledger.table.slots() {
-            self.walks.push_front((walk, end));
-            return;
-        }
-        match walk {
-            Walk::Reinject => self.finish_audit(now),
-            Walk::AnnounceAdopted | Walk::OwnAdopted => self.finish_join(now),
-            Walk::AnnounceAll | Walk::Disown(_) => {}
-        }
     }
 
     /// Writes the next datagram for the other nodes; `None` when there is none.
@@ -813,42 +471,6 @@ impl Engine {
             }
         }
         !run.is_empty()
-    }
-}
-
-/// Takes records of a log, each with its place there.
-fn receive(
-    now: u64,
-    log: u16,
-    records: &[(u64, Session)],
-    ledger: &mut Ledger,
-    counters: &mut Counters,
-) {
-    for records in records.chunks(TOGETHER) {
-        for ((seq, session), key) in records.iter().zip(ledger.keys(records)) {
-            let place = Place { log, seq: *seq };
-            counters.count(ledger.received(now, key, session, place, Way::Announced));
-        }
-    }
-}
-
-/// Cuts a lifetime to our own timeouts, and counts that.
-#[inline]
-fn clamp(session: &Session, ledger: &Ledger, counters: &mut Counters) -> Session {
-    let clamped = session.clamped(&ledger.timeouts);
-    counters.clamped += u64::from(clamped != *session);
-    clamped
-}
-
-impl Counters {
-    #[inline]
-    fn count(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Taken => {}
-            Outcome::Known => self.known_records += 1,
-            Outcome::Older => self.older_records += 1,
-            Outcome::Expired => self.expired_records += 1,
-        }
     }
 }
 

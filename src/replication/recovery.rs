@@ -12,8 +12,10 @@ use super::ledger::{OWN, Place, UNLOGGED, Way};
 use super::logs::Log;
 use super::nodes::Node;
 use super::ranges::Ranges;
+use super::receive::clamp;
 use super::status::State;
-use super::{Engine, Event, Phase, Walk, clamp};
+use super::walk::Walk;
+use super::{Engine, Event, Phase};
 
 /// A hole younger than this may be filled by what is only late, in milliseconds.
 const TOLERANCE: u64 = 10;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::event::Difference;
 use super::hello::display_name;
-use super::{Engine, NAMESAKE_INTERVAL, Phase};
+use super::receive::NAMESAKE_INTERVAL;
+use super::{Engine, Phase};
 
 /// How long ago, in milliseconds, a peer may have been told the first record that it has not yet
 /// said to have, for a failover to be safe.
