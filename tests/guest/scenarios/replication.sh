@@ -155,4 +155,12 @@ move_traffic_to D
 set_arrives 6 A B D
 say "a stock node in the group gave and took every session"
 stop_stock D
+
+# What a Jool of 4.1.9 emitted, with a mask of this group: a stock daemon there sends it as it is. (A stock
+# daemon with 4.1.13 misreads it; ours does not.)
+frame=8c000180200001801400010020010db8000000000000000000000008060002000004000020000280140001000064ff9b0000000000000000c000020806000200282300001400038008000100c6336401060002004dee00001400048008000100c0000208060002002823000005000500010000000500060000000000050007000000000008000800e0930400
+at sync guest-lab send-frame --group ff08::db8:64:64 --port 6464 --interface sync "$frame"
+has_frame() { table "$1" | grep -qF 'UDP,2001:db8::8,1024,64:ff9b::c000:208,9000,198.51.100.1,61005,192.0.2.8,9000'; }
+for node in A B; do wait_for 20 "$node has the session of a 4.1.9" has_frame "$node"; done
+say "a session from a 4.1.9 is at both"
 dmesg_is_silent 'Too many sessions deferred|nobody received|lacks an instance named' || fail "the kernel complained"
