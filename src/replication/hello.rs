@@ -44,6 +44,11 @@ impl Timing {
         }
     }
 
+    /// One is to leave now, whenever the last one did.
+    pub(super) fn now(&mut self) {
+        self.due = true;
+    }
+
     /// When the time for the next one has come, it is to leave as soon as it can.
     pub(super) fn keep_time(&mut self, now: u64) {
         if now >= self.next {

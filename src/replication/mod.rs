@@ -280,6 +280,12 @@ impl Engine {
         self.hello.at_once(now);
     }
 
+    /// This node is about to stop: the others are told once more how far its log goes, so that they
+    /// know if they lack its end.
+    pub fn handle_stopping(&mut self) {
+        self.hello.now();
+    }
+
     /// Our own Jool is gone, and with it what was meant for it: it is told everything when it is
     /// back. The table stays, and goes on.
     pub fn handle_detached(&mut self, now: Instant) {

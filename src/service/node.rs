@@ -45,6 +45,9 @@ const INJECT_BUDGET: usize = 8;
 const STATE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a stop may take for what is under way.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+/// How long a stop waits for questions about the last records: what is missing is asked for after
+/// 10 ms.
+const LAST_WORDS: Duration = Duration::from_millis(40);
 /// How often dropped records are reported, if there are any.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -219,7 +222,8 @@ impl<J: Jool> Node<J> {
         Ok(())
     }
 
-    /// Announces what Jool has handed over already, as far as the network takes it.
+    /// Announces what Jool has handed over already, as far as the network takes it, and answers those
+    /// who lack something of it.
     async fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_LIMIT;
         loop {
@@ -227,12 +231,22 @@ impl<J: Jool> Node<J> {
             self.pass();
             let sending = !self.outbox.is_empty();
             if !(sending || self.unfinished) || Instant::now() >= deadline {
-                return;
+                break;
             }
             if sending {
                 let writable = self.network.writable();
                 let _ = tokio::time::timeout_at(deadline.into(), writable).await;
             }
+        }
+        self.engine.handle_stopping();
+        self.pass();
+        let deadline = Instant::now() + LAST_WORDS;
+        while let Ok(Ok(())) =
+            tokio::time::timeout_at(deadline.into(), self.network.readable()).await
+        {
+            self.read_network();
+            self.pass();
+            tokio::task::yield_now().await;
         }
     }
 

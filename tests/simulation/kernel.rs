@@ -36,9 +36,7 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) struct Rollback {
     pub(crate) id: Identity,
-    #[allow(dead_code, reason = "shown by Debug")]
     pub(crate) had: Known,
-    #[allow(dead_code, reason = "shown by Debug")]
     pub(crate) got: Session,
 }
 
