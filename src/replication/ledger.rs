@@ -398,7 +398,9 @@ impl Ledger {
                     expires: entry.announced + u64::from(timeout),
                     ..entry
                 };
-                if is_local && !unchanged && self.judge(session, now, &known) != Verdict::Earlier {
+                // To them a higher place in the same log is later whatever it says.
+                let is_later = same_log || self.judge(session, now, &known) != Verdict::Earlier;
+                if is_local && !unchanged && is_later {
                     self.announce.push(&mut self.table, slot);
                 }
                 // The others know of it, but of something older than we do.
