@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use std::time::{Instant, SystemTime};
 
-    use crate::replication::{self, Engine, Kind, Peer};
+    use crate::replication::{self, Engine, Peer};
     use crate::service::{Addresses, Configuration, State};
 
     /// A node that heard peers at these ports, of which some are still there.
@@ -140,23 +140,8 @@ mod tests {
         status.peers = peers
             .iter()
             .map(|&(port, present)| Peer {
-                kind: Kind::Stock,
-                name: String::new(),
-                address: SocketAddr::from(([192, 0, 2, 1], port)),
                 present,
-                state: None,
-                jool: String::new(),
-                daemon: String::new(),
-                record_length: 0,
-                sessions: 0,
-                behind: 0,
-                lag: Duration::ZERO,
-                missing: 0,
-                drift: Vec::new(),
-                datagrams: 1,
-                records: 1,
-                rejected: 0,
-                heard: now,
+                ..Peer::stock(SocketAddr::from(([192, 0, 2, 1], port)), now)
             })
             .collect();
         Snapshot {

@@ -73,7 +73,7 @@ pub(super) struct Ledger {
     pub(super) table: Table,
     pub(super) timeouts: Timeouts,
     /// Longest time between two announcements of a session with traffic.
-    pub(super) refresh: u64,
+    refresh: u64,
     announce: Queue,
     inject: Queue,
     /// What is injected when a transfer is complete, in one order.
@@ -270,8 +270,8 @@ impl Ledger {
         };
         // Our own Jool knows best of what it alone translates. Of what others told it, it may not
         // have heard yet, or not when it emitted this record; and the others would not take it.
-        let is_told = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
-        let is_own = entry.log == OWN && !is_told;
+        let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
+        let is_own = entry.log == OWN && !waits;
         if !is_own && self.judge(session, now, entry) == Verdict::Earlier {
             self.inject.push(&mut self.table, slot);
             return false;

@@ -130,7 +130,7 @@ pub struct Engine {
     read: Vec<(u64, Session)>,
     /// Another node said that it is this one.
     namesake: Option<Namesake>,
-    /// When a version that is not spoken was last told of.
+    /// Whether a version that is not spoken was told of.
     foreign_version_told: bool,
     events: VecDeque<Event>,
     counters: Counters,
@@ -234,11 +234,6 @@ impl Engine {
         if self.requests.len() < MAX_REQUESTS {
             self.requests.push_back((address, request));
         }
-    }
-
-    fn token(&mut self) -> u32 {
-        self.last_token = self.last_token.wrapping_add(1).max(1);
-        self.last_token
     }
 
     /// Our own Jool is there, with these settings.

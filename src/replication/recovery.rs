@@ -83,6 +83,12 @@ pub(super) fn schedule(log: &mut Log, now: u64) {
     }
 }
 
+/// Never 0.
+fn next_token(last: &mut u32) -> u32 {
+    *last = last.wrapping_add(1).max(1);
+    *last
+}
+
 fn back_off(tries: u32) -> u64 {
     (RETRY << tries.min(8)).min(LONGEST_RETRY)
 }
@@ -123,7 +129,6 @@ impl Engine {
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
-        let scanning = self.scan.as_ref().map(|scan| scan.reaches.clone());
         let Some(log) = self.logs.get_mut(index) else {
             return;
         };
@@ -133,12 +138,14 @@ impl Engine {
             return;
         }
         // What a reading of a table will bring is not asked for as well.
-        let brought = scanning.iter().flatten().find(|reach| reach.log == key);
+        let is_scanning = self.scan.is_some();
+        let reaches = self.scan.iter().flat_map(|scan| &scan.reaches);
+        let brought = reaches.into_iter().find(|reach| reach.log == key);
         let brought = brought.map_or(0, |position| position.seq);
         let is_joining = !matches!(self.phase, Phase::Joined);
         let origin = self.nodes.present(key).map(|node| node.address);
         if let Some(address) = origin
-            && (log.is_recent() || scanning.is_some())
+            && (log.is_recent() || is_scanning)
         {
             let ranges: Vec<_> = log
                 .missing
@@ -147,7 +154,7 @@ impl Engine {
                 .map(|(from, to)| (from.max(brought + 1), to))
                 .take(MOST_RANGES)
                 .collect();
-            if ranges.is_empty() || (is_joining && scanning.is_none()) {
+            if ranges.is_empty() || (is_joining && !is_scanning) {
                 log.due = Some(now + LATER);
                 return;
             }
@@ -156,14 +163,10 @@ impl Engine {
             log.due = Some(now + back_off(tries));
             log.hopeless_since = None;
             log.given_up = false;
-            let fresh = log.token == 0;
-            if fresh {
-                let token = self.token();
-                if let Some(log) = self.logs.get_mut(index) {
-                    log.token = token;
-                }
+            if log.token == 0 {
+                log.token = next_token(&mut self.last_token);
             }
-            let token = self.logs.get(index).map_or(0, |log| log.token);
+            let token = log.token;
             let request = Request {
                 to: key,
                 token,
@@ -175,7 +178,7 @@ impl Engine {
             return;
         }
         log.due = Some(now + LATER);
-        if is_joining || scanning.is_some() {
+        if is_joining || is_scanning {
             return;
         }
         let have = log.have();
@@ -294,7 +297,7 @@ impl Engine {
         missing.insert(0, u64::from(u32::MAX));
         self.scan = Some(Scan {
             donor,
-            token: self.token(),
+            token: next_token(&mut self.last_token),
             since,
             reaches,
             missing,
@@ -472,8 +475,8 @@ impl Engine {
         let Phase::Joining {
             since,
             dumped,
-            transferred,
-            ending,
+            mut transferred,
+            mut ending,
         } = self.phase
         else {
             return;
@@ -484,22 +487,11 @@ impl Engine {
             if let Some(donor) = self.best_donor(if has_listened { 1 } else { 2 }) {
                 self.begin_scan(now, donor, false);
             } else if has_listened {
-                self.phase = Phase::Joining {
-                    since,
-                    dumped,
-                    transferred: true,
-                    ending,
-                };
-                return self.join(now);
+                transferred = true;
             }
         }
         if dumped && transferred && !ending && self.audit.running.is_none() {
-            self.phase = Phase::Joining {
-                since,
-                dumped,
-                transferred,
-                ending: true,
-            };
+            ending = true;
             let walk = if self.nodes.all_present().next().is_some() {
                 Walk::AnnounceAdopted
             } else {
@@ -507,6 +499,12 @@ impl Engine {
             };
             self.walks.push_back((walk, 0));
         }
+        self.phase = Phase::Joining {
+            since,
+            dumped,
+            transferred,
+            ending,
+        };
     }
 
     pub(super) fn finish_join(&mut self, now: u64) {

@@ -126,6 +126,31 @@ pub struct Peer {
     pub heard: Instant,
 }
 
+impl Peer {
+    /// A peer with the stock daemon, of which nothing but this is known.
+    pub(crate) fn stock(address: SocketAddr, heard: Instant) -> Self {
+        Self {
+            kind: Kind::Stock,
+            name: address.ip().to_string(),
+            address,
+            present: false,
+            state: None,
+            jool: String::new(),
+            daemon: String::new(),
+            record_length: 0,
+            sessions: 0,
+            behind: 0,
+            lag: Duration::ZERO,
+            missing: 0,
+            drift: Vec::new(),
+            datagrams: 0,
+            records: 0,
+            rejected: 0,
+            heard,
+        }
+    }
+}
+
 /// A comparison of our own Jool's table with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
@@ -315,24 +340,15 @@ impl Engine {
             })
             .collect();
         peers.sort_unstable_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
-        let stock = self.stock.list().into_iter().map(|peer| Peer {
-            kind: Kind::Stock,
-            name: peer.address.ip().to_string(),
-            address: peer.address,
-            present: now.saturating_duration_since(self.instant(peer.heard)) < STOCK_PRESENT,
-            state: None,
-            jool: String::new(),
-            daemon: String::new(),
-            record_length: 0,
-            sessions: 0,
-            behind: 0,
-            lag: Duration::ZERO,
-            missing: 0,
-            drift: Vec::new(),
-            datagrams: peer.datagrams,
-            records: peer.records,
-            rejected: peer.rejected,
-            heard: self.instant(peer.heard),
+        let stock = self.stock.list().into_iter().map(|peer| {
+            let heard = self.instant(peer.heard);
+            Peer {
+                present: now.saturating_duration_since(heard) < STOCK_PRESENT,
+                datagrams: peer.datagrams,
+                records: peer.records,
+                rejected: peer.rejected,
+                ..Peer::stock(peer.address, heard)
+            }
         });
         peers.extend(stock);
         peers

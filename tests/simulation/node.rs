@@ -161,6 +161,7 @@ impl Node {
         random: &mut Random,
         network: &mut Network,
     ) {
+        let instance = self.instance();
         let Some(engine) = &mut self.engine else {
             if let Some(kernel) = &mut self.kernel
                 && now.is_multiple_of(500)
@@ -227,16 +228,6 @@ impl Node {
             }
         }
         if now.is_multiple_of(1000) && self.kernel.is_some() {
-            let instance = Instance {
-                name: "default".to_owned(),
-                version: self.version,
-                format: self.version.format(),
-                pool6: Prefix::WELL_KNOWN,
-                pool4: Pool4::default(),
-                timeouts: self.timeouts,
-                repairs: Vec::new(),
-                unrepaired: None,
-            };
             engine.handle_attached(instant, &instance);
             engine.settle_doubts();
         }
