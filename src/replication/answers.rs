@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::session::Slot;
+use crate::session::{Entry, Slot};
 
 use super::Engine;
-use super::frame::{LogKey, ReplayWriter, Request, Space};
+use super::frame::{LogKey, ReplayWriter, Replayed, Request, Space};
 use super::ledger::{ADOPTED, OWN, UNLOGGED};
 use super::logs::RING;
 
@@ -110,7 +110,7 @@ impl Engine {
             let is_last = answer.frames == 0 || answer.ranges.is_empty();
             self.counters.replayed_records += writer.len() as u64;
             writer.write(
-                self.own,
+                self.sender(now),
                 answer.to.node,
                 answer.token,
                 answer.space,
@@ -126,6 +126,15 @@ impl Engine {
                 self.answers.waiting.push_back(answer);
             }
             return Some(address);
+        }
+    }
+
+    /// A session as it is told again.
+    fn replayed(&self, now: u64, place: Option<(LogKey, u64)>, entry: &Entry) -> Replayed {
+        Replayed {
+            place,
+            age: super::age(self.ledger.clock.at(now), entry.announced),
+            session: entry.session(now),
         }
     }
 
@@ -147,7 +156,7 @@ impl Engine {
             });
             if let Some((place, entry)) = place.zip(entry)
                 && entry.expires > now
-                && !writer.push(place, &entry.session(now))
+                && !writer.push(&self.replayed(now, place, entry))
             {
                 return Some(seq);
             }
@@ -190,7 +199,7 @@ impl Engine {
                     seq <= known.unwrap_or(0)
                 }
             };
-            if !is_known && !writer.push(place, &entry.session(now)) {
+            if !is_known && !writer.push(&self.replayed(now, place, entry)) {
                 return Some(number);
             }
         }

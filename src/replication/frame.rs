@@ -4,17 +4,21 @@
 //! left, so the stock daemon and its module stop reading there, in silence. Integers are in network
 //! order. Nothing is allocated to read one, and what was read is within the datagram.
 
-use crate::session::{BODY, Reject, Session};
+use crate::session::{BODY, Reject, Session, Stamp};
 
 /// How a frame begins: no record's length, and our letters.
 pub(super) const MARK: [u8; 4] = [0xff, 0xff, b'j', b'd'];
 /// The version of the protocol.
 pub(super) const VERSION: u8 = 1;
-/// Length of the trailer behind a run of records.
-pub(super) const TRAILER: usize = HEAD + 8 + 2;
+/// Length of the trailer behind a run of records, without what it has for each of them.
+pub(super) const TRAILER: usize = HEAD + 8 + COUNT;
+/// What the trailer has for each record: its age.
+pub(super) const AGE: usize = 4;
 
-/// Mark, version, kind, two bytes of zero, node, epoch.
-const HEAD: usize = 24;
+/// Mark, version, kind, two bytes of zero, node, epoch, clock.
+const HEAD: usize = 32;
+/// Length of the number of records, with which a trailer ends.
+const COUNT: usize = 2;
 const KIND_DATA: u8 = 0;
 const KIND_HELLO: u8 = 1;
 const KIND_REQUEST: u8 = 2;
@@ -33,7 +37,9 @@ pub(super) const NAME: usize = 64;
 const REPLAY_LOGS: usize = 4;
 /// Records in a replay.
 pub(super) const REPLAY_RECORDS: usize =
-    (MAX_FRAME - HEAD - 8 - 4 - 1 - 8 * 3 - 1 - 2 - REPLAY_LOGS * 16) / (1 + 8 + BODY);
+    (MAX_FRAME - HEAD - 8 - 4 - 1 - 8 * 3 - 1 - 2 - REPLAY_LOGS * 16) / REPLAYED;
+/// Length of a record of a replay: log, place, age, session.
+const REPLAYED: usize = 1 + 8 + AGE + BODY;
 /// The highest place in a log, or slot, that makes sense: sums of a few do not overflow.
 const HIGHEST: u64 = 1 << 48;
 /// The log of a record that is in none.
@@ -46,6 +52,18 @@ pub struct LogKey {
     pub node: u64,
     /// Its run.
     pub epoch: u64,
+}
+
+impl LogKey {
+    /// Nobody's.
+    pub(super) const NONE: Self = Self { node: 0, epoch: 0 };
+}
+
+/// Who sends a frame, and what the clock that the nodes share says there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sender {
+    pub(super) log: LogKey,
+    pub(super) clock: Stamp,
 }
 
 /// A position in a log.
@@ -66,11 +84,12 @@ pub(super) enum Space {
     Table = 1,
 }
 
-/// What follows a run of records: which records of the sender's log they are.
+/// What follows a run of records: which records of the sender's log they are, and how long before the
+/// sender's clock each one's session was last active, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Data {
+pub(super) struct Data<'a> {
     pub(super) first: u64,
-    pub(super) count: u16,
+    ages: &'a [[u8; AGE]],
 }
 
 /// A node tells about itself.
@@ -128,13 +147,13 @@ pub(super) struct Replay<'a> {
 /// A frame, and who sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame<'a> {
-    pub(super) from: LogKey,
+    pub(super) from: Sender,
     pub(super) content: Content<'a>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content<'a> {
-    Data(Data),
+    Data(Data<'a>),
     Hello(Hello),
     Request(Request),
     Replay(Replay<'a>),
@@ -154,11 +173,13 @@ pub(super) fn split(datagram: &[u8]) -> (&[u8], &[u8]) {
     if datagram.starts_with(&MARK) {
         return (&[], datagram);
     }
-    let end = datagram.len().saturating_sub(TRAILER);
-    match datagram.split_at_checked(end) {
-        Some((records, trailer)) if trailer.starts_with(&MARK) => (records, trailer),
-        _ => (datagram, &[]),
-    }
+    let records = || {
+        let count = usize::from(u16::from_be_bytes(*datagram.last_chunk()?));
+        let end = datagram.len().checked_sub(TRAILER + count * AGE)?;
+        let (records, trailer) = datagram.split_at_checked(end)?;
+        trailer.starts_with(&MARK).then_some((records, trailer))
+    };
+    records().unwrap_or((datagram, &[]))
 }
 
 /// Takes bytes off the front.
@@ -261,12 +282,9 @@ impl<'a> Frame<'a> {
         }
         let kind = reader.u8()?;
         let _reserved = reader.u16()?;
-        let from = reader.log()?;
+        let (log, clock) = (reader.log()?, Stamp(reader.u64()?));
         let content = match kind {
-            KIND_DATA => Content::Data(Data {
-                first: reader.number()?,
-                count: reader.u16()?,
-            }),
+            KIND_DATA => Content::Data(Data::parse(&mut reader)?),
             KIND_HELLO => Content::Hello(Hello::parse(&mut reader)?),
             KIND_REQUEST => Content::Request(Request {
                 to: reader.log()?,
@@ -280,13 +298,48 @@ impl<'a> Frame<'a> {
             _ => return Err(Unreadable::Version),
         };
         reader.end()?;
-        if from.node == 0 || from.epoch == 0 {
+        if log.node == 0 || log.epoch == 0 {
             return Err(Unreadable::Malformed);
         }
-        if matches!(&content, Content::Data(data) if data.first == 0) {
+        Ok(Self {
+            from: Sender { log, clock },
+            content,
+        })
+    }
+}
+
+impl<'a> Data<'a> {
+    fn parse(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let first = reader.number()?;
+        let ages = reader.0.len().checked_sub(COUNT);
+        let ages = reader.slice(ages.ok_or(Unreadable::Malformed)?)?;
+        let (ages, rest) = ages.as_chunks();
+        let count = usize::from(reader.u16()?);
+        if first == 0 || !rest.is_empty() || ages.len() != count {
             return Err(Unreadable::Malformed);
         }
-        Ok(Self { from, content })
+        Ok(Self { first, ages })
+    }
+
+    /// How many records there are.
+    pub(super) fn count(&self) -> usize {
+        self.ages.len()
+    }
+
+    /// The age of each, in milliseconds.
+    pub(super) fn ages(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.ages.iter().map(|age| u32::from_be_bytes(*age))
+    }
+
+    /// Appends the trailer to a run of records of these ages.
+    pub(super) fn write(from: Sender, first: u64, ages: &[u32], frame: &mut Vec<u8>) {
+        head(KIND_DATA, from, frame);
+        frame.extend_from_slice(&first.to_be_bytes());
+        for age in ages {
+            frame.extend_from_slice(&age.to_be_bytes());
+        }
+        let count = u16::try_from(ages.len()).unwrap_or(u16::MAX);
+        frame.extend_from_slice(&count.to_be_bytes());
     }
 }
 
@@ -320,8 +373,15 @@ impl Hello {
     }
 }
 
-/// A record of a replay: its log and place there, if it is in one, and the session.
-pub(super) type Replayed = (Option<(LogKey, u64)>, Result<Session, Reject>);
+/// A record of a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replayed {
+    /// Its log and its place there, if it is in one.
+    pub(super) place: Option<(LogKey, u64)>,
+    /// How long before the sender's clock the session was last active, in milliseconds.
+    pub(super) age: u32,
+    pub(super) session: Session,
+}
 
 impl<'a> Replay<'a> {
     fn parse(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
@@ -338,34 +398,43 @@ impl<'a> Replay<'a> {
             is_last,
             slots,
             logs: reader.slice(usize::from(logs) * 16)?,
-            records: reader.slice(usize::from(records) * (1 + 8 + BODY))?,
+            records: reader.slice(usize::from(records) * REPLAYED)?,
         })
     }
 
     /// Its records.
-    pub(super) fn records(&self) -> impl Iterator<Item = Replayed> + use<'a> {
+    pub(super) fn records(&self) -> impl Iterator<Item = Result<Replayed, Reject>> + use<'a> {
         let logs = self.logs;
-        let (records, _) = self.records.as_chunks::<{ 1 + 8 + BODY }>();
+        let (records, _) = self.records.as_chunks::<REPLAYED>();
         records.iter().map(move |record| {
             let mut reader = Reader(record);
-            let read = (|| Ok((reader.u8()?, reader.number()?, reader.bytes::<BODY>()?)))();
-            let Ok((log, seq, body)) = read.map_err(|_: Unreadable| ()) else {
-                return (None, Err(Reject::Malformed));
+            let read = (|| {
+                let (log, seq) = (reader.u8()?, reader.number()?);
+                Ok((log, seq, reader.u32()?, reader.bytes::<BODY>()?))
+            })();
+            let Ok((log, seq, age, body)) = read.map_err(|_: Unreadable| ()) else {
+                return Err(Reject::Malformed);
             };
             let place = logs.get(usize::from(log) * 16..).unwrap_or_default();
             let place = Reader(place).log().ok().map(|log| (log, seq));
             if place.is_none() && log != NO_LOG {
-                return (None, Err(Reject::Malformed));
+                return Err(Reject::Malformed);
             }
-            (place, Session::from_body(&body))
+            let session = Session::from_body(&body)?;
+            Ok(Replayed {
+                place,
+                age,
+                session,
+            })
         })
     }
 }
 
-fn head(kind: u8, from: LogKey, frame: &mut Vec<u8>) {
+fn head(kind: u8, from: Sender, frame: &mut Vec<u8>) {
     frame.extend_from_slice(&MARK);
     frame.extend_from_slice(&[VERSION, kind, 0, 0]);
-    push_log(from, frame);
+    push_log(from.log, frame);
+    frame.extend_from_slice(&from.clock.0.to_be_bytes());
 }
 
 fn push_log(log: LogKey, frame: &mut Vec<u8>) {
@@ -386,18 +455,9 @@ fn push_positions(positions: &[Position], frame: &mut Vec<u8>) {
     }
 }
 
-impl Data {
-    /// Appends the trailer to a run of records.
-    pub(super) fn write(self, from: LogKey, frame: &mut Vec<u8>) {
-        head(KIND_DATA, from, frame);
-        frame.extend_from_slice(&self.first.to_be_bytes());
-        frame.extend_from_slice(&self.count.to_be_bytes());
-    }
-}
-
 impl Hello {
     /// Appends the frame.
-    pub(super) fn write(&self, from: LogKey, frame: &mut Vec<u8>) {
+    pub(super) fn write(&self, from: Sender, frame: &mut Vec<u8>) {
         head(KIND_HELLO, from, frame);
         frame.extend_from_slice(&self.last.to_be_bytes());
         frame.extend_from_slice(&[self.state, u8::from(self.solicits), self.record_length]);
@@ -422,7 +482,7 @@ impl Hello {
 
 impl Request {
     /// Appends the frame.
-    pub(super) fn write(&self, from: LogKey, frame: &mut Vec<u8>) {
+    pub(super) fn write(&self, from: Sender, frame: &mut Vec<u8>) {
         head(KIND_REQUEST, from, frame);
         push_log(self.to, frame);
         frame.extend_from_slice(&self.token.to_be_bytes());
@@ -446,13 +506,12 @@ pub(super) struct ReplayWriter {
 }
 
 impl ReplayWriter {
-    /// Adds a record with its place in a log, if it is in one. `false`: the frame is full, and the
-    /// record is not in it.
-    pub(super) fn push(&mut self, place: Option<(LogKey, u64)>, session: &Session) -> bool {
+    /// Adds a record. `false`: the frame is full, and the record is not in it.
+    pub(super) fn push(&mut self, record: &Replayed) -> bool {
         if self.count == REPLAY_RECORDS {
             return false;
         }
-        let (log, seq) = match place {
+        let (log, seq) = match record.place {
             None => (NO_LOG, 0),
             Some((log, seq)) => match self.logs.iter().position(|known| *known == log) {
                 Some(index) => (u8::try_from(index).unwrap_or(NO_LOG), seq),
@@ -465,7 +524,8 @@ impl ReplayWriter {
         };
         self.records.push(log);
         self.records.extend_from_slice(&seq.to_be_bytes());
-        self.records.extend_from_slice(&session.to_body());
+        self.records.extend_from_slice(&record.age.to_be_bytes());
+        self.records.extend_from_slice(&record.session.to_body());
         self.count += 1;
         true
     }
@@ -479,7 +539,7 @@ impl ReplayWriter {
     #[allow(clippy::too_many_arguments, reason = "the fields of the frame")]
     pub(super) fn write(
         &mut self,
-        from: LogKey,
+        from: Sender,
         to: u64,
         token: u32,
         space: Space,

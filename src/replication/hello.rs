@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::jool::Instance;
 
 use super::event::{Difference, Event};
-use super::frame::{Hello, LogKey, MOST_LOGS, Position};
+use super::frame::{Hello, LogKey, MOST_LOGS, Position, Sender};
 use super::nodes::Node;
 use super::status::State;
 use super::{Engine, Phase, recovery};
@@ -105,7 +105,7 @@ fn own_version() -> u32 {
 }
 
 impl Engine {
-    pub(super) fn write_hello(&self, datagram: &mut Vec<u8>) {
+    pub(super) fn write_hello(&self, now: u64, datagram: &mut Vec<u8>) {
         let jool = self.jool.as_ref();
         let format = jool.map(|jool| self.settings.format.unwrap_or(jool.format));
         let mut positions: Vec<(bool, u32, Position)> = self
@@ -137,14 +137,14 @@ impl Engine {
                 .map(|(_, _, position)| position)
                 .collect(),
         };
-        hello.write(self.own, datagram);
+        hello.write(self.sender(now), datagram);
     }
 
     pub(super) fn handle_hello(
         &mut self,
         now: u64,
         address: SocketAddr,
-        from: LogKey,
+        Sender { log: from, clock }: Sender,
         hello: Hello,
     ) {
         let mut is_new = false;
@@ -190,6 +190,7 @@ impl Engine {
                 return;
             }
         }
+        self.ledger.clock.hear(now, clock);
         if is_new {
             self.hello.at_once(now);
             let name = self.name_of(from.node);

@@ -3,11 +3,16 @@
 //!
 //! Points in time are milliseconds on the engine's clock.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::hint::black_box;
 
-use crate::session::{Entry, Identity, Key, Marks, Session, Slot, State, Table, Timeouts, Timer};
+use crate::session::{
+    Entry, Identity, Key, Marks, Session, Slot, Stamp, State, Table, Timeouts, Timer,
+};
 
+use super::clock::SharedClock;
+use super::frame::LogKey;
+use super::logs::Logs;
 use super::queue::Queue;
 
 /// Sessions that are looked up together.
@@ -22,9 +27,6 @@ pub(super) const ADOPTED: u16 = u16::MAX - 1;
 /// any is missing.
 pub(super) const UNLOGGED: u16 = u16::MAX - 2;
 
-/// Records of one session from two nodes are taken for simultaneous if their last activities are
-/// this close, in milliseconds: a record ages while it is queued and under way.
-const SIMULTANEOUS: u64 = 2_000;
 /// A lifetime that differs by less from what our own Jool has is not worth telling it, in
 /// milliseconds.
 const SLIGHT: u64 = 1_000;
@@ -34,6 +36,25 @@ const SLIGHT: u64 = 1_000;
 pub(super) struct Place {
     pub(super) log: u16,
     pub(super) seq: u64,
+}
+
+impl Place {
+    /// In none.
+    pub(super) const UNLOGGED: Self = Self {
+        log: UNLOGGED,
+        seq: 0,
+    };
+    /// In our own, as soon as it is announced.
+    pub(super) const NEXT: Self = Self { log: OWN, seq: 0 };
+}
+
+/// What somebody says of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub(super) session: Session,
+    /// When the session was last active, as whoever announced this says.
+    pub(super) at: Stamp,
+    pub(super) place: Place,
 }
 
 /// What became of a received record.
@@ -49,29 +70,21 @@ pub(super) enum Outcome {
     Expired,
 }
 
-/// How a record came from another node.
+/// When a record from another node is given to our own Jool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// As it was announced, to everybody.
-    Announced,
-    /// Again, as it is now: it may tell of activity that was not worth announcing.
-    Replayed,
-    /// Likewise, with the rest of a table.
+    AtOnce,
+    /// With the rest of a table, when all of it is here.
     Transferred,
-}
-
-/// Which of two records of a session is the later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Later,
-    Same,
-    Earlier,
 }
 
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) table: Table,
     pub(super) timeouts: Timeouts,
+    pub(super) clock: SharedClock,
+    /// Our own log.
+    own: LogKey,
     /// Longest time between two announcements of a session with traffic.
     refresh: u64,
     announce: Queue,
@@ -95,9 +108,8 @@ pub(super) struct Ledger {
     pub(super) lacks_given_up: bool,
 }
 
-/// Which of two simultaneous records is the later: how far along a TCP connection's life it is. No
-/// two are equal, or the nodes would choose differently. The module goes back and forth between
-/// [`State::Established`] and [`State::Trans`]; there the one that lives longer does no harm.
+/// Which of two records of the same moment is the later: how far along a TCP connection's life it
+/// is. No two are equal.
 fn rank(state: State, timer: Timer) -> (u8, Reverse<u8>) {
     let rank = match state {
         State::V4Init => 0,
@@ -111,11 +123,28 @@ fn rank(state: State, timer: Timer) -> (u8, Reverse<u8>) {
     (rank, Reverse(timer as u8))
 }
 
+/// Which of what two records say is the later.
+fn order(session: &Session, at: Stamp, entry: &Entry, known: Stamp) -> Ordering {
+    let ranks = || rank(session.state, session.timer).cmp(&rank(entry.state, entry.timer));
+    at.compare(known).then_with(ranks)
+}
+
+/// Whether what is known of a session is what our own Jool said last.
+fn is_local(entry: &Entry) -> bool {
+    matches!(entry.log, OWN | ADOPTED) || entry.marks.has(Marks::LOCAL)
+}
+
+fn is_unchanged(session: &Session, entry: &Entry) -> bool {
+    (session.state, session.timer) == (entry.state, entry.timer)
+}
+
 impl Ledger {
-    pub(super) fn new(limit: usize, refresh: u64) -> Self {
+    pub(super) fn new(own: LogKey, limit: usize, refresh: u64) -> Self {
         Self {
             table: Table::new(limit),
             timeouts: Timeouts::default(),
+            clock: SharedClock::new(own.epoch),
+            own,
             refresh,
             announce: Queue::new(Marks::ANNOUNCE),
             inject: Queue::new(Marks::INJECT),
@@ -133,10 +162,10 @@ impl Ledger {
 
     /// Where the index has these sessions, which are looked up next.
     #[inline]
-    pub(super) fn keys(&self, records: &[(u64, Session)]) -> [Key; TOGETHER] {
+    pub(super) fn keys(&self, records: &[Record]) -> [Key; TOGETHER] {
         let mut keys = [Key::default(); TOGETHER];
-        for (key, (_, session)) in keys.iter_mut().zip(records) {
-            *key = self.table.key(&session.id);
+        for (key, record) in keys.iter_mut().zip(records) {
+            *key = self.table.key(&record.session.id);
         }
         let keys_of_these = keys.get(..records.len()).unwrap_or_default();
         // Whatever comes of it: the compiler must not find that nothing does.
@@ -151,31 +180,44 @@ impl Ledger {
         self.refresh.min(u64::from(timeout / 6))
     }
 
-    /// When a session's latest packet was translated, as far as its lifetime tells.
+    /// When a session's latest packet was translated, as far as its lifetime tells; not later than
+    /// now.
     #[inline]
-    fn activity(&self, now: u64, session: &Session) -> u64 {
+    pub(super) fn stamp(&self, now: u64, session: &Session) -> Stamp {
         let timeout = self.timeouts.of(session.id.protocol, session.timer);
-        (now + u64::from(session.lifetime)).saturating_sub(u64::from(timeout))
+        let activity = (now + u64::from(session.lifetime)).saturating_sub(u64::from(timeout));
+        self.clock.at(activity.min(now))
     }
 
+    /// The last activity that is known of a session: that which was announced, or what our own Jool
+    /// said since.
     #[inline]
-    fn judge(&self, new: &Session, now: u64, old: &Entry) -> Verdict {
-        let new_activity = self.activity(now, new);
-        let old_activity = old.activity(&self.timeouts);
-        if new_activity > old_activity + SIMULTANEOUS {
-            return Verdict::Later;
+    fn activity(&self, now: u64, entry: &Entry) -> Stamp {
+        if !is_local(entry) {
+            return entry.announced;
         }
-        if old_activity > new_activity + SIMULTANEOUS {
-            return Verdict::Earlier;
-        }
-        if (new.state, new.timer) == (old.state, old.timer) {
-            return Verdict::Same;
-        }
-        if rank(new.state, new.timer) > rank(old.state, old.timer) {
-            Verdict::Later
-        } else {
-            Verdict::Earlier
-        }
+        let activity = self.clock.at(entry.activity(&self.timeouts).min(now));
+        activity.latest(entry.announced)
+    }
+
+    /// Whether a received record is later than what all others know, or will know, if they know what
+    /// we announced. All nodes that are told the same decide this alike, in whatever order they are
+    /// told.
+    #[inline]
+    fn is_later(&self, record: &Record, entry: &Entry, logs: &Logs) -> bool {
+        let key = |log: u16| match log {
+            OWN => self.own,
+            log => logs.get(log).map_or(LogKey::NONE, |log| log.key),
+        };
+        let places = || {
+            let places = (key(record.place.log), record.place.seq);
+            places.cmp(&(key(entry.log), entry.seq))
+        };
+        // Nobody was told of what we found at the start.
+        entry.log == ADOPTED
+            || order(&record.session, record.at, entry, entry.announced)
+                .then_with(places)
+                .is_gt()
     }
 
     fn count(&mut self, log: u16, more: bool) {
@@ -217,7 +259,8 @@ impl Ledger {
         }
     }
 
-    fn insert(&mut self, now: u64, key: Key, session: &Session, place: Place) -> Slot {
+    fn insert(&mut self, now: u64, key: Key, record: &Record) -> Slot {
+        let Record { session, at, place } = record;
         let mut marks = Marks::default();
         marks.set(Marks::SEEN, self.seen);
         let entry = Entry {
@@ -229,7 +272,7 @@ impl Ledger {
             untold: 0,
             seq: place.seq,
             expires: now + u64::from(session.lifetime),
-            announced: self.activity(now, session),
+            announced: *at,
         };
         let (slot, given_up) = self.table.insert(key, entry);
         self.count(place.log, true);
@@ -258,34 +301,50 @@ impl Ledger {
     /// A record from our own Jool; says whether it is to be announced. Most are not: only what is
     /// new, what changed, and now and then what goes on.
     #[inline]
-    pub(super) fn local(&mut self, now: u64, key: Key, session: &Session) -> bool {
+    pub(super) fn local(&mut self, now: u64, key: Key, record: &Record) -> bool {
+        let Record { session, at, .. } = record;
         let Some(slot) = self.live(now, key, &session.id) else {
-            let slot = self.insert(now, key, session, Place { log: OWN, seq: 0 });
+            let slot = self.insert(now, key, record);
             return self.announce.push(&mut self.table, slot);
         };
-        let (window, activity) = (self.window(session), self.activity(now, session));
+        let window = self.window(session).cast_signed();
         let seen = self.seen;
         let Some(entry) = self.table.get(slot) else {
             return false;
         };
+        let changed = !is_unchanged(session, entry);
+        let mut expires = now + u64::from(session.lifetime);
         // Our own Jool knows best of what it alone translates. Of what others told it, it may not
         // have heard yet, or not when it emitted this record; and the others would not take it.
         let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
-        let is_own = entry.log == OWN && !waits;
-        if !is_own && self.judge(session, now, entry) == Verdict::Earlier {
-            self.inject.push(&mut self.table, slot);
-            return false;
+        if waits || !is_local(entry) {
+            let is_earlier = if changed {
+                order(session, *at, entry, self.activity(now, entry)).is_lt()
+            } else {
+                entry.expires > expires + 2 * SLIGHT
+            };
+            if is_earlier {
+                self.inject.push(&mut self.table, slot);
+                return false;
+            }
+            if !changed {
+                expires = expires.max(entry.expires);
+            }
         }
         let Some(entry) = self.table.get_mut(slot) else {
             return false;
         };
-        let changed = (entry.state, entry.timer) != (session.state, session.timer);
         (entry.state, entry.timer) = (session.state, session.timer);
-        entry.expires = now + u64::from(session.lifetime);
+        entry.expires = expires;
         entry.marks.set(Marks::SEEN, seen);
-        entry.marks.set(Marks::LOCAL, entry.log != OWN);
+        entry
+            .marks
+            .set(Marks::LOCAL, !matches!(entry.log, OWN | ADOPTED));
         entry.untold = 0;
-        if changed || activity >= entry.announced + window {
+        if changed || at.since(entry.announced) >= window {
+            // Later than what it replaces, even if the clocks do not tell.
+            let least = entry.announced.plus(u64::from(changed));
+            entry.announced = at.latest(least);
             return self.announce.push(&mut self.table, slot);
         }
         false
@@ -293,10 +352,15 @@ impl Ledger {
 
     /// A session that an audit found in our own Jool.
     pub(super) fn dumped(&mut self, now: u64, session: &Session, joining: bool) {
+        let log = if joining { ADOPTED } else { OWN };
+        let record = Record {
+            session: *session,
+            at: self.stamp(now, session),
+            place: Place { log, seq: 0 },
+        };
         let key = self.table.key(&session.id);
         let Some(slot) = self.live(now, key, &session.id) else {
-            let log = if joining { ADOPTED } else { OWN };
-            let slot = self.insert(now, key, session, Place { log, seq: 0 });
+            let slot = self.insert(now, key, &record);
             if !joining {
                 self.announce.push(&mut self.table, slot);
             }
@@ -309,19 +373,24 @@ impl Ledger {
         entry.marks.set(Marks::SEEN, seen);
         let entry = *entry;
         let expires = now + u64::from(session.lifetime);
-        match self.judge(session, now, &entry) {
-            Verdict::Later => {
-                self.is_told(slot);
-                self.local(now, key, session);
+        let order = if is_unchanged(session, &entry) {
+            // The module's clock is a coarse one, and it is not told of what is slight.
+            match expires.abs_diff(entry.expires) {
+                0..=SLIGHT => Ordering::Equal,
+                _ => expires.cmp(&entry.expires),
             }
-            Verdict::Same if expires > entry.expires + SLIGHT => {
+        } else {
+            order(session, record.at, &entry, self.activity(now, &entry))
+        };
+        match order {
+            Ordering::Greater => {
                 self.is_told(slot);
-                self.local(now, key, session);
+                self.local(now, key, &record);
             }
-            Verdict::Same if entry.expires <= expires + SLIGHT => {}
-            Verdict::Same | Verdict::Earlier => {
+            Ordering::Less => {
                 self.inject.push(&mut self.table, slot);
             }
+            Ordering::Equal => {}
         }
     }
 
@@ -333,28 +402,22 @@ impl Ledger {
         }
     }
 
-    /// A record from another node. It is given to our own Jool at once, or with the rest of a
-    /// transfer.
+    /// A record from another node.
     #[inline]
     pub(super) fn received(
         &mut self,
         now: u64,
         key: Key,
-        session: &Session,
-        place: Place,
+        record: &Record,
         way: Way,
+        logs: &Logs,
     ) -> Outcome {
+        let Record { session, at, place } = record;
         if session.lifetime == 0 {
             return Outcome::Expired;
         }
         let Some(slot) = self.live(now, key, &session.id) else {
-            let slot = self.insert(now, key, session, place);
-            if way != Way::Announced {
-                let window = self.window(session);
-                if let Some(entry) = self.table.get_mut(slot) {
-                    entry.announced = entry.announced.saturating_sub(window);
-                }
-            }
+            let slot = self.insert(now, key, record);
             self.tell(slot, way);
             return Outcome::Taken;
         };
@@ -362,88 +425,54 @@ impl Ledger {
             return Outcome::Older;
         };
         let entry = *entry;
-        // Without a log nothing tells which of two records is the later but what they say.
-        let same_log = entry.log == place.log && place.log != UNLOGGED;
+        let unchanged = is_unchanged(session, &entry);
         // What we said ourselves is never later than what we have.
-        if same_log && (place.seq <= entry.seq || place.log == OWN) {
-            return Outcome::Known;
+        if place.log == OWN || !self.is_later(record, &entry, logs) {
+            return if unchanged {
+                Outcome::Known
+            } else {
+                Outcome::Older
+            };
         }
-        let verdict = self.judge(session, now, &entry);
-        let verdict = match verdict {
-            // What a node said later about what it said itself.
-            Verdict::Earlier if same_log && !entry.marks.has(Marks::LOCAL) => Verdict::Later,
-            verdict => verdict,
-        };
+        let activity = self.activity(now, &entry);
+        let was_local = is_local(&entry);
+        if was_local && !unchanged && order(session, *at, &entry, activity).is_lt() {
+            // The others take it for the latest: what our own Jool said since was not announced.
+            if entry.log == ADOPTED {
+                self.put(slot, *place);
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.marks.set(Marks::LOCAL, true);
+                    entry.announced = *at;
+                }
+            }
+            self.announce.push(&mut self.table, slot);
+            return Outcome::Older;
+        }
+        self.put(slot, *place);
         let expires = now + u64::from(session.lifetime);
-        // The others know of this much.
-        let announced = match way {
-            Way::Announced => self.activity(now, session),
-            Way::Replayed | Way::Transferred => self
-                .activity(now, session)
-                .saturating_sub(self.window(session)),
-        };
-        let unchanged = (entry.state, entry.timer) == (session.state, session.timer);
         let longer = expires > entry.expires;
-        // Not everybody may have heard what is in no log.
-        let is_told = entry.log < UNLOGGED || entry.log == OWN;
-        // Whoever has a session last is the one whose next records are about it.
-        let keeps_place = place.log == UNLOGGED || is_told && !longer;
-        match verdict {
-            Verdict::Earlier => {
-                // Perhaps it is not earlier than what the others know: what our own Jool said since
-                // was not announced.
-                let is_local = entry.log == OWN || entry.marks.has(Marks::LOCAL);
-                let timeout = self.timeouts.of(entry.id.protocol, entry.timer);
-                let known = Entry {
-                    expires: entry.announced + u64::from(timeout),
-                    ..entry
-                };
-                // To them a higher place in the same log is later whatever it says.
-                let is_later = same_log || self.judge(session, now, &known) != Verdict::Earlier;
-                if is_local && !unchanged && is_later {
-                    self.announce.push(&mut self.table, slot);
-                }
-                // The others know of it, but of something older than we do.
-                if entry.log == ADOPTED && place.log != UNLOGGED {
-                    self.put(slot, place);
-                    if let Some(entry) = self.table.get_mut(slot) {
-                        entry.marks.set(Marks::LOCAL, true);
-                        entry.announced = announced;
-                    }
-                    let activity = entry.activity(&self.timeouts);
-                    if !unchanged || activity > announced + self.window(session) {
-                        self.announce.push(&mut self.table, slot);
-                    }
-                }
-                return Outcome::Older;
-            }
-            Verdict::Same if !same_log && keeps_place => {
-                if let Some(entry) = self.table.get_mut(slot) {
-                    entry.announced = entry.announced.max(announced);
-                    entry.expires = entry.expires.max(expires);
-                }
-            }
-            Verdict::Same | Verdict::Later => {
-                self.put(slot, place);
-                if let Some(entry) = self.table.get_mut(slot) {
-                    (entry.state, entry.timer) = (session.state, session.timer);
-                    entry.announced = announced;
-                    entry.marks.set(Marks::ANNOUNCE, false);
-                    entry.expires = if unchanged {
-                        entry.expires.max(expires)
-                    } else {
-                        expires
-                    };
-                }
-            }
-        }
         // Slight differences add up.
         let untold = u64::from(entry.untold) + expires.saturating_sub(entry.expires);
         let slight = u16::try_from(untold)
             .ok()
             .filter(|_| unchanged && untold <= SLIGHT);
         if let Some(entry) = self.table.get_mut(slot) {
+            (entry.state, entry.timer) = (session.state, session.timer);
+            entry.announced = *at;
+            entry.marks.set(Marks::ANNOUNCE, false);
             entry.untold = slight.unwrap_or(0);
+            if longer || !unchanged {
+                entry.expires = expires;
+            }
+        }
+        let ahead = activity.since(*at);
+        if was_local && unchanged && ahead > 0 {
+            if let Some(entry) = self.table.get_mut(slot) {
+                entry.marks.set(Marks::LOCAL, true);
+            }
+            if ahead >= self.window(session).cast_signed() {
+                self.announce.push(&mut self.table, slot);
+            }
         }
         if slight.is_none() {
             self.tell(slot, way);
@@ -475,13 +504,17 @@ impl Ledger {
         self.table.len() < self.table.limit() - self.table.limit() / 16
     }
 
-    /// The next session to announce, now at a place in our own log.
+    /// The next session to announce, now at a place in our own log, and when it was last active.
     #[inline]
-    pub(super) fn next_announcement(&mut self, now: u64, seq: u64) -> Option<(Slot, Session)> {
+    pub(super) fn next_announcement(
+        &mut self,
+        now: u64,
+        seq: u64,
+    ) -> Option<(Slot, Session, Stamp)> {
         loop {
             let slot = self.announce.pop(&mut self.table)?;
-            let session = self.table.get(slot)?.session(now);
-            let activity = self.activity(now, &session);
+            let entry = self.table.get(slot)?;
+            let (session, activity) = (entry.session(now), self.activity(now, entry));
             if session.lifetime == 0 {
                 continue;
             }
@@ -489,7 +522,7 @@ impl Ledger {
             if let Some(entry) = self.table.get_mut(slot) {
                 entry.announced = activity;
             }
-            return Some((slot, session));
+            return Some((slot, session, activity));
         }
     }
 

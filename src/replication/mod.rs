@@ -9,6 +9,7 @@
 
 mod answers;
 mod audit;
+mod clock;
 mod counters;
 mod event;
 pub mod frame;
@@ -29,12 +30,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::jool::{Instance, MAX_RUN};
-use crate::session::{Format, Pool4, Prefix, Reject, Session, Slot, parse_run};
+use crate::session::{Format, Pool4, Prefix, Reject, Slot, Stamp, parse_run};
 
 use answers::Answers;
 use audit::{AUDIT_INTERVAL_BLIND, AuditState};
-use frame::{Data, LogKey, Request, TRAILER};
-use ledger::{Ledger, TOGETHER};
+use frame::{AGE, Data, LogKey, Request, Sender, TRAILER};
+use ledger::{Ledger, Place, Record, TOGETHER};
 use logs::{Logs, Ring};
 use nodes::Nodes;
 use receive::Namesake;
@@ -126,8 +127,10 @@ pub struct Engine {
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
     last_token: u32,
-    /// Records that were read and are looked up next, each with its number among its neighbours.
-    read: Vec<(u64, Session)>,
+    /// Records that were read and are looked up next.
+    read: Vec<Record>,
+    /// Of the records that are being written: how long ago their sessions were active.
+    ages: Vec<u32>,
     /// Another node said that it is this one.
     namesake: Option<Namesake>,
     /// Whether a version that is not spoken was told of.
@@ -177,7 +180,7 @@ impl Engine {
         Self {
             start: now,
             own,
-            ledger: Ledger::new(settings.most_sessions, refresh),
+            ledger: Ledger::new(own, settings.most_sessions, refresh),
             ring: Ring::default(),
             logs: Logs::default(),
             nodes: Nodes::default(),
@@ -198,6 +201,7 @@ impl Engine {
             doubtful: Vec::new(),
             last_token: 0,
             read: Vec::new(),
+            ages: Vec::new(),
             namesake: None,
             foreign_version_told: false,
             events: VecDeque::new(),
@@ -307,13 +311,17 @@ impl Engine {
         parse_run(run, &jool.pool6, |record| {
             counters.local_records += 1;
             match record {
-                Ok(session) => read.push((0, session)),
+                Ok(session) => read.push(Record {
+                    session,
+                    at: ledger.stamp(now, &session),
+                    place: Place::NEXT,
+                }),
                 Err(reason) => counters.local_rejects.count(reason),
             }
         });
         for records in read.chunks(TOGETHER) {
-            for ((_, session), key) in records.iter().zip(ledger.keys(records)) {
-                if !ledger.local(now, key, session) {
+            for (record, key) in records.iter().zip(ledger.keys(records)) {
+                if !ledger.local(now, key, record) {
                     counters.coalesced += 1;
                 }
             }
@@ -394,7 +402,7 @@ impl Engine {
         datagram.clear();
         let now = self.clock(now);
         if self.hello.take(now) {
-            self.write_hello(datagram);
+            self.write_hello(now, datagram);
             self.counters.sent_hellos += 1;
             return Some(Transmit::Everyone);
         }
@@ -402,11 +410,19 @@ impl Engine {
             return Some(Transmit::Everyone);
         }
         if let Some((to, request)) = self.requests.pop_front() {
-            request.write(self.own, datagram);
+            request.write(self.sender(now), datagram);
             self.counters.sent_requests += 1;
             return Some(Transmit::One(to));
         }
         self.write_replay(now, datagram).map(Transmit::One)
+    }
+
+    /// How our frames begin.
+    fn sender(&self, now: u64) -> Sender {
+        Sender {
+            log: self.own,
+            clock: self.ledger.clock.at(now),
+        }
     }
 
     /// A run of records and its trailer.
@@ -416,23 +432,23 @@ impl Engine {
         if !format.can_express(&jool.pool6) {
             format = Format::Flat40;
         }
-        let most = (MAX_FRAME - TRAILER) / format.length();
+        let most = (MAX_FRAME - TRAILER) / (format.length() + AGE);
         let first = self.ring.last() + 1;
-        let mut count = 0_u16;
-        while usize::from(count) < most {
+        self.ages.clear();
+        while self.ages.len() < most {
             let seq = self.ring.last() + 1;
-            let Some((slot, session)) = self.ledger.next_announcement(now, seq) else {
+            let Some((slot, session, at)) = self.ledger.next_announcement(now, seq) else {
                 break;
             };
             self.ring.push(slot.0, now);
             format.write(&session, &jool.pool6, datagram);
-            count += 1;
+            self.ages.push(age(self.ledger.clock.at(now), at));
         }
-        if count == 0 {
+        if self.ages.is_empty() {
             return false;
         }
-        self.counters.sent_records += u64::from(count);
-        Data { first, count }.write(self.own, datagram);
+        self.counters.sent_records += self.ages.len() as u64;
+        Data::write(self.sender(now), first, &self.ages, datagram);
         true
     }
 
@@ -473,6 +489,13 @@ impl Engine {
         }
         !run.is_empty()
     }
+}
+
+/// How long before `clock` that was, in milliseconds. What is older than can be said is so old that no
+/// session of that age is alive.
+fn age(clock: Stamp, at: Stamp) -> u32 {
+    let age = clock.since(at).max(0);
+    u32::try_from(age).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

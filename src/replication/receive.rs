@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use crate::session::{Session, parse_run};
 
-use super::frame::{self, Content, Data, Frame, LogKey, Unreadable};
-use super::ledger::{Ledger, Outcome, Place, TOGETHER, UNLOGGED, Way};
+use super::frame::{self, Content, Data, Frame, Sender, Unreadable};
+use super::ledger::{Ledger, Outcome, Place, Record, TOGETHER, Way};
+use super::logs::Logs;
 use super::{Counters, EPOCH, Engine, Event, recovery};
 
 /// How often a node of the same identity is told of, and for how long after it was heard, in
@@ -37,17 +38,17 @@ impl Engine {
                 return;
             }
         };
-        if frame.from == self.own {
+        if frame.from.log == self.own {
             return;
         }
-        if frame.from.node == self.own.node {
+        if frame.from.log.node == self.own.node {
             self.handle_namesake(now, from, &frame);
             return;
         }
         match frame.content {
             Content::Data(data) => self.handle_data(now, frame.from, data, records),
             Content::Hello(hello) => self.handle_hello(now, from, frame.from, hello),
-            Content::Request(request) => self.handle_request(from, frame.from, request),
+            Content::Request(request) => self.handle_request(from, frame.from.log, request),
             Content::Replay(replay) => self.handle_replay(now, frame.from, &replay),
         }
     }
@@ -99,8 +100,12 @@ impl Engine {
         read.clear();
         parse_run(datagram, &jool.pool6, |record| match record {
             Ok(session) => {
-                counters.stock_records += 1;
-                read.push((counters.stock_records, clamp(&session, ledger, counters)));
+                let session = clamp(&session, ledger, counters);
+                read.push(Record {
+                    session,
+                    at: ledger.stamp(now, &session),
+                    place: Place::UNLOGGED,
+                });
             }
             Err(reason) => {
                 rejected += 1;
@@ -108,23 +113,24 @@ impl Engine {
             }
         });
         let taken = read.len() as u64;
-        receive(now, UNLOGGED, read, ledger, counters);
+        counters.stock_records += taken;
+        receive(now, read, ledger, &self.logs, counters);
         counters.received_records += taken + rejected;
         stock.heard(now, from, taken, rejected);
     }
 
     /// Records of another node's log.
-    fn handle_data(&mut self, now: u64, from: LogKey, data: Data, records: &[u8]) {
-        let Some(node) = self.nodes.find_mut(from.node) else {
+    fn handle_data(&mut self, now: u64, from: Sender, data: Data<'_>, records: &[u8]) {
+        let Some(node) = self.nodes.find_mut(from.log.node) else {
             // It will say who it is, and what of its log there is.
             self.counters.unknown_nodes += 1;
             return;
         };
-        if node.key != from {
+        if node.key != from.log {
             return;
         }
         node.datagrams += 1;
-        let Some(index) = self.logs.find(from) else {
+        let Some(index) = self.logs.find(from.log) else {
             return;
         };
         let Some(jool) = &self.jool else {
@@ -137,28 +143,38 @@ impl Engine {
             read,
             ..
         } = self;
+        ledger.clock.hear(now, from.clock);
+        let mut seq = data.first;
+        let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);
         read.clear();
         parse_run(records, &jool.pool6, |record| {
-            let seq = data.first + count;
             count += 1;
+            let place = Place { log: index, seq };
+            seq += 1;
+            let age = u64::from(ages.next().unwrap_or(0));
             match record {
-                Ok(session) => read.push((seq, clamp(&session, ledger, counters))),
+                Ok(session) => read.push(Record {
+                    session: clamp(&session, ledger, counters),
+                    at: from.clock.minus(age),
+                    place,
+                }),
                 Err(reason) => {
                     rejected += 1;
                     counters.received_rejects.count(reason);
                 }
             }
         });
-        receive(now, index, read, ledger, counters);
-        counters.received_records += count;
-        node.records += count - rejected;
-        node.rejected += rejected;
-        if count != u64::from(data.count) {
+        if count != data.count() {
             // What of it is really there is asked for again.
             counters.malformed_frames += 1;
             return;
         }
+        let count = count as u64;
+        receive(now, read, ledger, &self.logs, counters);
+        counters.received_records += count;
+        node.records += count - rejected;
+        node.rejected += rejected;
         if let Some(log) = self.logs.get_mut(index) {
             log.came(data.first, count);
             recovery::schedule(log, now);
@@ -166,18 +182,17 @@ impl Engine {
     }
 }
 
-/// Takes records of a log, each with its place there.
+/// Takes records as they were announced.
 fn receive(
     now: u64,
-    log: u16,
-    records: &[(u64, Session)],
+    records: &[Record],
     ledger: &mut Ledger,
+    logs: &Logs,
     counters: &mut Counters,
 ) {
     for records in records.chunks(TOGETHER) {
-        for ((seq, session), key) in records.iter().zip(ledger.keys(records)) {
-            let place = Place { log, seq: *seq };
-            counters.count(ledger.received(now, key, session, place, Way::Announced));
+        for (record, key) in records.iter().zip(ledger.keys(records)) {
+            counters.count(ledger.received(now, key, record, Way::AtOnce, logs));
         }
     }
 }

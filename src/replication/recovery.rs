@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Space};
-use super::ledger::{OWN, Place, UNLOGGED, Way};
+use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Sender, Space};
+use super::ledger::{OWN, Place, Record, Way};
 use super::logs::Log;
 use super::nodes::Node;
 use super::ranges::Ranges;
@@ -349,7 +349,8 @@ impl Engine {
         self.ledger.release_backlog();
     }
 
-    pub(super) fn handle_replay(&mut self, now: u64, from: LogKey, replay: &Replay<'_>) {
+    pub(super) fn handle_replay(&mut self, now: u64, from: Sender, replay: &Replay<'_>) {
+        let Sender { log: from, clock } = from;
         if replay.to != self.own.node {
             return;
         }
@@ -360,7 +361,7 @@ impl Engine {
                 if log.is_none_or(|log| log.token == 0 || log.token != replay.token) {
                     return;
                 }
-                Way::Replayed
+                Way::AtOnce
             }
             Space::Table => {
                 let scan = self.scan.as_ref();
@@ -370,19 +371,23 @@ impl Engine {
                 Way::Transferred
             }
         };
-        for (place, record) in replay.records() {
-            let session = match record {
-                Ok(session) => session,
+        self.ledger.clock.hear(now, clock);
+        for record in replay.records() {
+            let record = match record {
+                Ok(record) => record,
                 Err(reason) => {
                     self.counters.received_rejects.count(reason);
                     continue;
                 }
             };
-            let place = self.place(place);
             self.counters.recovered_records += 1;
-            let session = clamp(&session, &self.ledger, &mut self.counters);
-            let key = self.ledger.table.key(&session.id);
-            let outcome = self.ledger.received(now, key, &session, place, way);
+            let record = Record {
+                session: clamp(&record.session, &self.ledger, &mut self.counters),
+                at: clock.minus(u64::from(record.age)),
+                place: self.place(record.place),
+            };
+            let key = self.ledger.table.key(&record.session.id);
+            let outcome = self.ledger.received(now, key, &record, way, &self.logs);
             self.counters.count(outcome);
             if let Some(scan) = self.scan.as_mut().filter(|_| way == Way::Transferred) {
                 scan.records += 1;
@@ -418,18 +423,14 @@ impl Engine {
 
     /// Our number for a place that another node named.
     fn place(&mut self, place: Option<(LogKey, u64)>) -> Place {
-        let unlogged = Place {
-            log: UNLOGGED,
-            seq: 0,
-        };
         let Some((key, seq)) = place else {
-            return unlogged;
+            return Place::UNLOGGED;
         };
         if key == self.own {
             return Place { log: OWN, seq };
         }
         let log = self.logs.find_or_add(key);
-        log.map_or(unlogged, |log| Place { log, seq })
+        log.map_or(Place::UNLOGGED, |log| Place { log, seq })
     }
 
     fn finish_scan(&mut self, now: u64) {

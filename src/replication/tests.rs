@@ -1,14 +1,20 @@
 //! What a simulation hardly proves.
 
-use super::frame::{Content, Data, Frame, Hello, Position, Replay, ReplayWriter, Request, Space};
+use super::frame::{
+    Content, Data, Frame, Hello, Position, Replay, ReplayWriter, Replayed, Request, Space,
+};
 use super::*;
 use crate::jool::Version;
 use crate::session::tests::udp;
-use crate::session::{Identity, Protocol, Timeouts};
+use crate::session::{Identity, Protocol, Session, State as TcpState, Timeouts, Timer};
 use proptest::prelude::*;
 
 const A: LogKey = LogKey { node: 1, epoch: 7 };
 const B: LogKey = LogKey { node: 2, epoch: 9 };
+const FROM_A: Sender = Sender {
+    log: A,
+    clock: Stamp(10),
+};
 
 fn instance(version: &str) -> Instance {
     let version = Version::supported(version).unwrap();
@@ -65,7 +71,7 @@ impl Group {
         let at = self.at();
         let settings = Settings {
             node,
-            epoch: self.now + 1,
+            epoch: settings.epoch + self.now,
             ..settings
         };
         let mut engine = Engine::new(at, settings);
@@ -137,8 +143,14 @@ impl Group {
     }
 
     fn has(&mut self, node: u64, session: &Session) -> bool {
+        self.knows(node, &session.id).is_some()
+    }
+
+    /// What a node knows of a session.
+    fn knows(&mut self, node: u64, id: &Identity) -> Option<(TcpState, Timer)> {
         let table = &self.engine(node).ledger.table;
-        table.find(table.key(&session.id), &session.id).is_some()
+        let entry = table.get(table.find(table.key(id), id)?)?;
+        Some((entry.state, entry.timer))
     }
 }
 
@@ -171,44 +183,53 @@ fn request() -> Request {
     }
 }
 
+fn replayed(place: Option<(LogKey, u64)>, port: u16) -> Replayed {
+    Replayed {
+        place,
+        age: 7,
+        session: udp(port),
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const HEAD_A: &str = "00000000000000010000000000000007";
+const LOG_A: &str = "00000000000000010000000000000007";
+const HEAD_A: &str = "00000000000000010000000000000007000000000000000a";
 const LOG_B: &str = "00000000000000020000000000000009";
 
 #[test]
 fn a_frame_of_each_kind_is_these_bytes() {
     let mut frame = Vec::new();
-    Data { first: 3, count: 2 }.write(A, &mut frame);
+    Data::write(FROM_A, 3, &[5, 6], &mut frame);
     assert_eq!(
         hex(&frame),
-        format!("ffff6a6401000000{HEAD_A}00000000000000030002")
+        format!("ffff6a6401000000{HEAD_A}000000000000000300000005000000060002")
     );
     frame.clear();
-    hello().write(A, &mut frame);
+    hello().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6401010000{HEAD_A}0000000000000005020128\
          04010d00000100000000000300000001000000020000000302616201{LOG_B}0000000000000004"
     );
     assert_eq!(hex(&frame), expected);
     frame.clear();
-    request().write(A, &mut frame);
+    request().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6401020000{HEAD_A}{LOG_B}000000060102\
          0000000000000001000000000000000200000000000000050000000000000009\
-         01{HEAD_A}0000000000000008"
+         01{LOG_A}0000000000000008"
     );
     assert_eq!(hex(&frame), expected);
     frame.clear();
     let mut writer = ReplayWriter::default();
-    assert!(writer.push(Some((B, 4)), &udp(1)) && writer.push(None, &udp(2)));
-    writer.write(A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    assert!(writer.push(&replayed(Some((B, 4)), 1)) && writer.push(&replayed(None, 2)));
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
     let expected = format!(
         "ffff6a6401030000{HEAD_A}00000000000000020000000600\
          000000000000000300000000000000040100000000000000090102{LOG_B}\
-         000000000000000004{}ff0000000000000000{}",
+         00000000000000000400000007{}ff000000000000000000000007{}",
         hex(&udp(1).to_body()),
         hex(&udp(2).to_body())
     );
@@ -218,23 +239,23 @@ fn a_frame_of_each_kind_is_these_bytes() {
 #[test]
 fn a_frame_is_read_as_it_was_written() {
     let mut frame = Vec::new();
-    hello().write(A, &mut frame);
+    hello().write(FROM_A, &mut frame);
     let expected = Frame {
-        from: A,
+        from: FROM_A,
         content: Content::Hello(hello()),
     };
     assert_eq!(Frame::parse(&frame), Ok(expected));
     frame.clear();
-    request().write(A, &mut frame);
+    request().write(FROM_A, &mut frame);
     let expected = Frame {
-        from: A,
+        from: FROM_A,
         content: Content::Request(request()),
     };
     assert_eq!(Frame::parse(&frame), Ok(expected));
     frame.clear();
     let mut writer = ReplayWriter::default();
-    assert!(writer.push(Some((B, 4)), &udp(1)) && writer.push(None, &udp(2)));
-    writer.write(A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    assert!(writer.push(&replayed(Some((B, 4)), 1)) && writer.push(&replayed(None, 2)));
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
     let Ok(Frame {
         content: Content::Replay(replay),
         ..
@@ -254,7 +275,8 @@ fn a_frame_is_read_as_it_was_written() {
     assert_eq!((to, token, space, covers), (2, 6, Space::Log, (3, 4)));
     assert_eq!((is_last, slots), (true, 9));
     let records: Vec<_> = replay.records().collect();
-    assert_eq!(records, [(Some((B, 4)), Ok(udp(1))), (None, Ok(udp(2)))]);
+    let expected = [replayed(Some((B, 4)), 1), replayed(None, 2)];
+    assert_eq!(records, expected.map(Ok));
 }
 
 #[test]
@@ -263,30 +285,23 @@ fn the_largest_frames_fit() {
     let mut hello = hello();
     hello.name = "n".repeat(300);
     hello.positions = vec![Position { log: B, seq: 1 }; 100];
-    hello.write(A, &mut frame);
+    hello.write(FROM_A, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
     frame.clear();
     let mut request = request();
     request.ranges = vec![(1, 2); 100];
     request.since = hello.positions;
-    request.write(A, &mut frame);
+    request.write(FROM_A, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
     frame.clear();
     let mut writer = ReplayWriter::default();
     let mut node = 0;
-    while writer.push(
-        Some((
-            LogKey {
-                node: 1 + node % 4,
-                epoch: 1,
-            },
-            1,
-        )),
-        &udp(1),
-    ) {
+    let log = |node| LogKey { node, epoch: 1 };
+    while writer.push(&replayed(Some((log(1 + node % 4), 1)), 1)) {
         node += 1;
     }
-    writer.write(A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    assert_eq!(node, 26);
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
 }
 
@@ -458,7 +473,11 @@ fn two_nodes_of_one_identity_are_told_of() {
     let mut group = Group::new(&[(1, "4.1.13")]);
     let at = group.at();
     let mut frame = Vec::new();
-    hello().write(LogKey { node: 1, epoch: 99 }, &mut frame);
+    let namesake = Sender {
+        log: LogKey { node: 1, epoch: 99 },
+        ..FROM_A
+    };
+    hello().write(namesake, &mut frame);
     group.engine(1).handle_datagram(at, address(9), &frame);
     let mut events = std::iter::from_fn(|| group.engine(1).poll_event());
     assert!(events.any(|event| event == Event::Namesake(address(9))));
@@ -470,7 +489,10 @@ fn the_answer_to_one_request_is_bounded() {
     group.local(1, &many(20_000));
     group.run(100);
     let (at, mut frame, mut frames) = (group.at(), Vec::new(), 0);
-    let from = group.engine(2).own;
+    let from = Sender {
+        log: group.engine(2).own,
+        ..FROM_A
+    };
     let to = group.engine(1).own;
     let request = Request {
         to,
@@ -523,4 +545,93 @@ fn what_is_too_old_for_the_ring_comes_from_the_table() {
     assert_eq!(group.state(2), State::Synced);
     assert_eq!(group.engine(2).ledger.table.len(), 80_000);
     assert!(group.engine(2).counters().transfers > 0);
+}
+
+fn tcp(state: TcpState, timer: Timer) -> Session {
+    let mut session = udp(1);
+    session.id.protocol = Protocol::Tcp;
+    let lifetime = Timeouts::default().of(Protocol::Tcp, timer);
+    Session {
+        state,
+        timer,
+        lifetime,
+        ..session
+    }
+}
+
+#[test]
+fn what_a_node_says_after_it_heard_of_a_session_is_later_whatever_its_clock_says() {
+    let established = tcp(TcpState::Established, Timer::Established);
+    let reset = tcp(TcpState::Trans, Timer::Transitory);
+    for (first, second) in [
+        (1, 1),
+        (1, 1 << 40),
+        (1 << 40, 1),
+        (u64::MAX - 2_100, 1 << 40),
+    ] {
+        let mut group = Group::new(&[]);
+        for (node, epoch) in [(1, first), (2, second)] {
+            let settings = Settings {
+                epoch,
+                ..Settings::default()
+            };
+            group.add(node, "4.1.13", settings);
+        }
+        group.run(2000);
+        for _ in 0..3 {
+            // Translated here, and a moment later there: a failover.
+            group.local(1, &[established]);
+            group.run(2);
+            group.local(2, &[reset]);
+            group.run(20);
+            let id = established.id;
+            assert_eq!(group.knows(1, &id), Some((reset.state, reset.timer)));
+            assert_eq!(group.knows(2, &id), Some((reset.state, reset.timer)));
+            assert_eq!(group.told[0].last().map(|it| it.state), Some(reset.state));
+        }
+        assert_eq!(
+            (group.state(1), group.state(2)),
+            (State::Synced, State::Synced)
+        );
+    }
+}
+
+#[test]
+fn two_that_were_cut_off_from_one_another_agree_on_who_was_last() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let reset = tcp(TcpState::Trans, Timer::Transitory);
+    let other = Session {
+        id: Identity {
+            src4_port: 7,
+            src6_port: 7,
+            ..established.id
+        },
+        ..established
+    };
+    group.deaf = vec![1, 2];
+    group.local(1, &[established]);
+    group.local(
+        2,
+        &[Session {
+            id: other.id,
+            ..reset
+        }],
+    );
+    group.run(5);
+    group.local(2, &[reset]);
+    group.local(1, &[other]);
+    group.run(2000);
+    group.deaf.clear();
+    group.run(5000);
+    for node in [1, 2] {
+        assert_eq!(
+            group.knows(node, &reset.id).map(|it| it.0),
+            Some(TcpState::Trans)
+        );
+        assert_eq!(
+            group.knows(node, &other.id).map(|it| it.0),
+            Some(TcpState::Established)
+        );
+    }
 }

@@ -4,7 +4,7 @@
 use crate::session::Slot;
 
 use super::Engine;
-use super::ledger::{ADOPTED, OWN, Place, UNLOGGED};
+use super::ledger::{ADOPTED, OWN, Place};
 
 /// Slots that are gone through in one go, so that nothing else waits for long.
 const STRIDE: u32 = 16_384;
@@ -55,14 +55,7 @@ impl Engine {
                     }
                 }
                 Walk::Disown(log) => {
-                    self.ledger.rehome(
-                        slot,
-                        log,
-                        Place {
-                            log: UNLOGGED,
-                            seq: 0,
-                        },
-                    );
+                    self.ledger.rehome(slot, log, Place::UNLOGGED);
                 }
             }
         }

@@ -3,12 +3,14 @@
 mod format;
 mod pool4;
 mod prefix;
+mod stamp;
 mod table;
 mod tlv;
 
 pub use format::{BODY, Format, HEADER, Trailing, parse_run};
 pub use pool4::Pool4;
 pub use prefix::{InvalidPrefixLength, Prefix};
+pub use stamp::Stamp;
 pub use table::{Entry, Key, Marks, Slot, Table};
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
-use super::{Identity, Session, State, Timeouts, Timer};
+use super::{Identity, Session, Stamp, State, Timeouts, Timer};
 
 /// Entries that are allocated together.
 const CHUNK: usize = 1024;
@@ -31,7 +31,8 @@ pub struct Key(u64);
 
 /// What is known of a session. 64 bytes.
 ///
-/// Points in time are milliseconds on the clock of whoever keeps the table.
+/// Points in time are milliseconds on the clock of whoever keeps the table, unless they are a
+/// [`Stamp`].
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Which session.
@@ -51,7 +52,7 @@ pub struct Entry {
     /// When it expires.
     pub expires: u64,
     /// Its last activity that was announced, by whoever did: what the other nodes know of.
-    pub announced: u64,
+    pub announced: Stamp,
 }
 
 /// What is still to be done about a session.
@@ -320,14 +321,14 @@ impl Table {
 
     /// Of the next few entries the one that was announced longest ago.
     fn oldest(&mut self) -> Option<Slot> {
-        let (mut oldest, mut seen) = (None::<(u64, Slot)>, 0);
+        let (mut oldest, mut seen) = (None::<(Stamp, Slot)>, 0);
         for _ in 0..self.slots() {
             let slot = Slot(self.hand);
             self.hand = (self.hand + 1) % self.slots();
             let Some(entry) = self.get(slot) else {
                 continue;
             };
-            if oldest.is_none_or(|(announced, _)| entry.announced < announced) {
+            if oldest.is_none_or(|(announced, _)| entry.announced.since(announced) < 0) {
                 oldest = Some((entry.announced, slot));
             }
             seen += 1;
@@ -356,7 +357,7 @@ mod tests {
             untold: 0,
             seq: u64::from(port),
             expires: 1000,
-            announced,
+            announced: Stamp(announced),
         }
     }
 
@@ -383,7 +384,7 @@ mod tests {
                     assert!(map.remove(&id).is_some());
                 }
                 Some(slot) => {
-                    table.get_mut(slot).unwrap().announced = round;
+                    table.get_mut(slot).unwrap().announced = Stamp(round);
                     map.insert(id, round);
                 }
                 None => {
@@ -403,7 +404,7 @@ mod tests {
         let slots = (0..table.slots()).map(Slot);
         let found: HashMap<_, _> = slots
             .filter_map(|slot| table.get(slot))
-            .map(|entry| (entry.id, entry.announced))
+            .map(|entry| (entry.id, entry.announced.0))
             .collect();
         assert_eq!(found, map);
     }

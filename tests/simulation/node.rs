@@ -40,7 +40,8 @@ pub(crate) struct Node {
     /// When the daemon, or the machine, or Jool, is back.
     pub(crate) daemon_back: Option<u64>,
     pub(crate) jool_back: Option<u64>,
-    epoch: u64,
+    /// What its clock is ahead of the others'.
+    pub(crate) skew: u64,
     dump: Option<Option<Identity>>,
     /// Whether what was dumped so far is to be thrown away.
     pub(crate) dump_fails: bool,
@@ -72,7 +73,7 @@ impl Node {
             is_up: false,
             daemon_back: None,
             jool_back: None,
-            epoch: 0,
+            skew: 0,
             dump: None,
             dump_fails: false,
             capacity,
@@ -102,13 +103,13 @@ impl Node {
     }
 
     pub(crate) fn start_daemon(&mut self, clock: &Clock, now: u64) {
-        self.epoch = now + 1;
         self.daemon_back = None;
         let mut engine = Engine::new(
             clock.at(now),
             Settings {
                 node: self.index as u64 + 1,
-                epoch: self.epoch,
+                // It is an age since zero, and no clock is so wrong.
+                epoch: (1 << 41) + self.skew + now,
                 name: format!("n{}", self.index),
                 most_sessions: self.most_sessions,
                 ..Settings::default()
