@@ -8,8 +8,8 @@ use crate::session::{Entry, Slot};
 
 use super::Engine;
 use super::frame::{LogKey, ReplayWriter, Replayed, Request, Space};
-use super::ledger::{ADOPTED, OWN, UNLOGGED};
 use super::logs::RING;
+use super::record::{ADOPTED, OWN, UNLOGGED};
 
 /// Questions that are being answered.
 const MOST: usize = 64;

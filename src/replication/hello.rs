@@ -114,7 +114,7 @@ impl Engine {
             .map(|(index, log)| {
                 let position = Position {
                     log: log.key,
-                    seq: log.have(),
+                    seq: log.position(),
                 };
                 let present = self.nodes.present(log.key).is_some();
                 (present, self.ledger.entries_of(index), position)
@@ -190,7 +190,7 @@ impl Engine {
                 return;
             }
         }
-        self.ledger.clock.hear(now, clock);
+        self.ledger.hear(now, clock);
         if is_new {
             self.hello.at_once(now);
             let name = self.name_of(from.node);

@@ -3,59 +3,25 @@
 //!
 //! Points in time are milliseconds on the engine's clock.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::hint::black_box;
 
-use crate::session::{
-    Entry, Identity, Key, Marks, Session, Slot, Stamp, State, Table, Timeouts, Timer,
-};
+use crate::session::{Entry, Identity, Key, Marks, Session, Slot, Stamp, Table, Timeouts};
 
-use super::clock::SharedClock;
+use super::clock::{Heard, SharedClock};
 use super::frame::LogKey;
 use super::logs::Logs;
 use super::queue::Queue;
+use super::record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local, is_unchanged, order};
 
 /// Sessions that are looked up together.
 pub(super) const TOGETHER: usize = 64;
 
-/// The log of a record that this node announced, or is going to.
-pub(super) const OWN: u16 = u16::MAX;
-/// The log of a session that was found in our own Jool when the daemon started. The others may know
-/// it or not.
-pub(super) const ADOPTED: u16 = u16::MAX - 1;
-/// The log of a record that came from a stock peer: it can be handed on, but nothing tells whether
-/// any is missing.
-pub(super) const UNLOGGED: u16 = u16::MAX - 2;
-
 /// A lifetime that differs by less from what our own Jool has is not worth telling it, in
 /// milliseconds.
 const SLIGHT: u64 = 1_000;
-
-/// Where a record stands in a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) log: u16,
-    pub(super) seq: u64,
-}
-
-impl Place {
-    /// In none.
-    pub(super) const UNLOGGED: Self = Self {
-        log: UNLOGGED,
-        seq: 0,
-    };
-    /// In our own, as soon as it is announced.
-    pub(super) const NEXT: Self = Self { log: OWN, seq: 0 };
-}
-
-/// What somebody says of a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Record {
-    pub(super) session: Session,
-    /// When the session was last active, as whoever announced this says.
-    pub(super) at: Stamp,
-    pub(super) place: Place,
-}
+/// How long a record of a stock peer may have been under way, in milliseconds.
+const STOCK_DELAY: u64 = 2_000;
 
 /// What became of a received record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,36 +72,6 @@ pub(super) struct Ledger {
     pub(super) given_up: u64,
     /// Whether some of them may still be missing.
     pub(super) lacks_given_up: bool,
-}
-
-/// Which of two records of the same moment is the later: how far along a TCP connection's life it
-/// is. No two are equal.
-fn rank(state: State, timer: Timer) -> (u8, Reverse<u8>) {
-    let rank = match state {
-        State::V4Init => 0,
-        State::V6Init => 1,
-        State::Trans => 2,
-        State::Established => 3,
-        State::V4FinRcv => 4,
-        State::V6FinRcv => 5,
-        State::V4FinV6FinRcv => 6,
-    };
-    (rank, Reverse(timer as u8))
-}
-
-/// Which of what two records say is the later.
-fn order(session: &Session, at: Stamp, entry: &Entry, known: Stamp) -> Ordering {
-    let ranks = || rank(session.state, session.timer).cmp(&rank(entry.state, entry.timer));
-    at.compare(known).then_with(ranks)
-}
-
-/// Whether what is known of a session is what our own Jool said last.
-fn is_local(entry: &Entry) -> bool {
-    matches!(entry.log, OWN | ADOPTED) || entry.marks.has(Marks::LOCAL)
-}
-
-fn is_unchanged(session: &Session, entry: &Entry) -> bool {
-    (session.state, session.timer) == (entry.state, entry.timer)
 }
 
 impl Ledger {
@@ -189,6 +125,13 @@ impl Ledger {
         self.clock.at(activity.min(now))
     }
 
+    /// The same of what a stock peer said, who does not tell when it did. In doubt it is the earlier one:
+    /// what others say they know.
+    #[inline]
+    pub(super) fn stock_stamp(&self, now: u64, session: &Session) -> Stamp {
+        self.stamp(now, session).minus(STOCK_DELAY)
+    }
+
     /// The last activity that is known of a session: that which was announced, or what our own Jool
     /// said since.
     #[inline]
@@ -205,19 +148,38 @@ impl Ledger {
     /// told.
     #[inline]
     fn is_later(&self, record: &Record, entry: &Entry, logs: &Logs) -> bool {
+        let Record { session, at, place } = record;
+        if entry.log == ADOPTED {
+            // Nobody was told of what we found at the start.
+            return true;
+        }
+        if place.log == entry.log && place.log != UNLOGGED {
+            return place.seq > entry.seq;
+        }
         let key = |log: u16| match log {
             OWN => self.own,
             log => logs.get(log).map_or(LogKey::NONE, |log| log.key),
         };
-        let places = || {
-            let places = (key(record.place.log), record.place.seq);
-            places.cmp(&(key(entry.log), entry.seq))
-        };
-        // Nobody was told of what we found at the start.
-        entry.log == ADOPTED
-            || order(&record.session, record.at, entry, entry.announced)
-                .then_with(places)
-                .is_gt()
+        order(session, *at, entry, entry.announced)
+            .then_with(|| key(place.log).cmp(&key(entry.log)))
+            .is_gt()
+    }
+
+    /// Another node's clock said this when it sent what has come now. Returns what that is on ours.
+    pub(super) fn hear(&mut self, now: u64, theirs: Stamp) -> Stamp {
+        match self.clock.hear(now, theirs) {
+            Heard::Same => theirs,
+            Heard::Apart => self.clock.at(now),
+            Heard::Ahead(by) => {
+                // What we know was told by the clock as it was.
+                for slot in (0..self.table.slots()).map(Slot) {
+                    if let Some(entry) = self.table.get_mut(slot) {
+                        entry.announced = entry.announced.plus(by);
+                    }
+                }
+                theirs
+            }
+        }
     }
 
     fn count(&mut self, log: u16, more: bool) {

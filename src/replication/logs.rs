@@ -25,6 +25,8 @@ pub(super) struct Log {
     pub(super) token: u32,
     /// Since when nobody was known to have it.
     pub(super) hopeless_since: Option<u64>,
+    /// Whose tables were read for what is missing, as it is now.
+    pub(super) read: Vec<LogKey>,
     /// What is missing is not waited for. It is still asked for should somebody come who has it.
     pub(super) given_up: bool,
 }
@@ -39,6 +41,7 @@ impl Log {
             tries: 0,
             token: 0,
             hopeless_since: None,
+            read: Vec::new(),
             given_up: false,
         }
     }
@@ -46,6 +49,16 @@ impl Log {
     /// Everything up to here is known.
     pub(super) fn have(&self) -> u64 {
         self.missing.first().map_or(self.last, |first| first - 1)
+    }
+
+    /// What the others are told of that. What was given up is nowhere else either; who has less of it
+    /// shall ask for the rest.
+    pub(super) fn position(&self) -> u64 {
+        if self.given_up {
+            self.last
+        } else {
+            self.have()
+        }
     }
 
     /// The log reaches up to here. Says whether that leaves something missing that was not known
@@ -56,6 +69,7 @@ impl Log {
         }
         self.missing.insert(self.last + 1, last);
         self.last = last;
+        self.read.clear();
         self.given_up = false;
         true
     }
@@ -74,6 +88,17 @@ impl Log {
         }
         self.reaches(last);
         self.missing.remove(first, last);
+    }
+
+    /// Some node's table has been read, with whatever it had of this.
+    pub(super) fn was_read(&mut self, donor: LogKey) {
+        if self.missing.is_empty() || self.read.contains(&donor) {
+            return;
+        }
+        if self.read.len() == MOST {
+            self.read.clear();
+        }
+        self.read.push(donor);
     }
 
     /// Whether something is missing that may come.

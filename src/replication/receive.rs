@@ -6,8 +6,9 @@ use std::time::Instant;
 use crate::session::{Session, parse_run};
 
 use super::frame::{self, Content, Data, Frame, Sender, Unreadable};
-use super::ledger::{Ledger, Outcome, Place, Record, TOGETHER, Way};
+use super::ledger::{Ledger, Outcome, TOGETHER, Way};
 use super::logs::Logs;
+use super::record::{Place, Record};
 use super::{Counters, EPOCH, Engine, Event, recovery};
 
 /// How often a node of the same identity is told of, and for how long after it was heard, in
@@ -103,7 +104,7 @@ impl Engine {
                 let session = clamp(&session, ledger, counters);
                 read.push(Record {
                     session,
-                    at: ledger.stamp(now, &session),
+                    at: ledger.stock_stamp(now, &session),
                     place: Place::UNLOGGED,
                 });
             }
@@ -143,7 +144,7 @@ impl Engine {
             read,
             ..
         } = self;
-        ledger.clock.hear(now, from.clock);
+        let clock = ledger.hear(now, from.clock);
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);
@@ -156,7 +157,7 @@ impl Engine {
             match record {
                 Ok(session) => read.push(Record {
                     session: clamp(&session, ledger, counters),
-                    at: from.clock.minus(age),
+                    at: clock.minus(age),
                     place,
                 }),
                 Err(reason) => {
@@ -182,7 +183,7 @@ impl Engine {
     }
 }
 
-/// Takes records as they were announced.
+/// Takes what came in one datagram.
 fn receive(
     now: u64,
     records: &[Record],

@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Sender, Space};
-use super::ledger::{OWN, Place, Record, Way};
+use super::ledger::Way;
 use super::logs::Log;
 use super::nodes::Node;
 use super::ranges::Ranges;
 use super::receive::clamp;
+use super::record::{OWN, Place, Record};
 use super::status::State;
 use super::walk::Walk;
 use super::{Engine, Event, Phase};
@@ -186,7 +187,24 @@ impl Engine {
             self.begin_scan(now, donor, true);
             return;
         }
+        // Each of them may have some of it.
+        if let Some(donor) = self.unread(index) {
+            self.begin_scan(now, donor, true);
+            return;
+        }
         self.consider_giving_up(now, index);
+    }
+
+    /// A node that is there and whose table has not been read for what is missing of a log.
+    fn unread(&self, index: u16) -> Option<LogKey> {
+        let log = self.logs.get(index)?;
+        let mut donors = self
+            .nodes
+            .all_present()
+            .filter(|node| worth(node) >= Some(2));
+        donors
+            .find(|node| !log.read.contains(&node.key) && Some(node.key) != self.unhelpful)
+            .map(|node| node.key)
     }
 
     /// A node that is there and has more of a log than we.
@@ -371,7 +389,7 @@ impl Engine {
                 Way::Transferred
             }
         };
-        self.ledger.clock.hear(now, clock);
+        let clock = self.ledger.hear(now, clock);
         for record in replay.records() {
             let record = match record {
                 Ok(record) => record,
@@ -435,6 +453,11 @@ impl Engine {
 
     fn finish_scan(&mut self, now: u64) {
         let Some(scan) = self.scan.take() else { return };
+        for index in self.logs.indexes() {
+            if let Some(log) = self.logs.get_mut(index) {
+                log.was_read(scan.donor);
+            }
+        }
         for reach in &scan.reaches {
             if reach.log == self.own || reach.seq == 0 {
                 continue;
@@ -462,6 +485,9 @@ impl Engine {
             *transferred = true;
             self.audit.last_donor = Some((scan.donor.node, scan.records));
         } else {
+            if scan.records == 0 && !scan.since.is_empty() {
+                return;
+            }
             let donor = self.name_of(scan.donor.node);
             self.tell(Event::CaughtUp {
                 donor,

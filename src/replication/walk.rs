@@ -4,7 +4,7 @@
 use crate::session::Slot;
 
 use super::Engine;
-use super::ledger::{ADOPTED, OWN, Place};
+use super::record::{ADOPTED, OWN, Place};
 
 /// Slots that are gone through in one go, so that nothing else waits for long.
 const STRIDE: u32 = 16_384;

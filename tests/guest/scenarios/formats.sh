@@ -19,10 +19,10 @@ hears() {
     "${@:3}"
     stop sync listen
     logged sync listen "^\[$from[]%].* $header" || fail "nothing in $1 bytes came from $from"
-    # Of every datagram of records the length is a multiple of the record's, but for a trailer of 34 bytes.
+    # Of every datagram of records the length is a multiple of the record's, and of four more for each in the trailer of 42.
     tail -n "+${LOG_BEGINS[sync.listen]}" "$LOGS/sync.listen.log" | grep -F "[$from" | grep -v ' ffff6a64' >"$LOGS/heard"
     ! grep -v "^[^ ]* [0-9]* $header" "$LOGS/heard" | cut -c1-100 | grep . || fail "not in $1 bytes"
-    ! awk -v record="$1" '($2 - 34) % record' "$LOGS/heard" | cut -c1-100 | grep . || fail "not whole records of $1 bytes"
+    ! awk -v record="$1" '($2 - 42) % (record + 4)' "$LOGS/heard" | cut -c1-100 | grep . || fail "not whole records of $1 bytes"
 }
 
 set=0

@@ -142,6 +142,9 @@ stop_joold D
 
 # A stock node in the group.
 for node in A B; do stop_joold "$node"; empty "$node"; done
+mkdir -p /etc/dbus-1/system.d
+cp /scenario/dbus/mx.jool.Joold1.conf /etc/dbus-1/system.d/
+busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig
 empty D
 read -ra files < <(stock_files A)
 start_joold A "${files[@]}"
@@ -154,13 +157,16 @@ wait_for 120 "the stock node has what ours announced" have_set_all
 move_traffic_to D
 set_arrives 6 A B D
 say "a stock node in the group gave and took every session"
-stop_stock D
 
-# What a Jool of 4.1.9 emitted, with a mask of this group: a stock daemon there sends it as it is. (A stock
-# daemon with 4.1.13 misreads it; ours does not.)
+# What a Jool of 4.1.9 emitted, with a mask of this group: a stock daemon there sends it as it is. The stock
+# daemon with 4.1.13 cannot read it; ours do, and tell it when they are asked to.
 frame=8c000180200001801400010020010db8000000000000000000000008060002000004000020000280140001000064ff9b0000000000000000c000020806000200282300001400038008000100c6336401060002004dee00001400048008000100c0000208060002002823000005000500010000000500060000000000050007000000000008000800e0930400
 at sync guest-lab send-frame --group ff08::db8:64:64 --port 6464 --interface sync "$frame"
 has_frame() { table "$1" | grep -qF 'UDP,2001:db8::8,1024,64:ff9b::c000:208,9000,198.51.100.1,61005,192.0.2.8,9000'; }
 for node in A B; do wait_for 20 "$node has the session of a 4.1.9" has_frame "$node"; done
-say "a session from a 4.1.9 is at both"
+at A /scenario/bin/jooldctl -i A.netsocket advertise
+wait_for 20 "the stock node has the session of a 4.1.9" has_frame D
+set_arrives 7 A B D
+say "a session from a 4.1.9 is at all three, and the stock node gives and takes as before"
+stop_stock D
 dmesg_is_silent 'Too many sessions deferred|nobody received|lacks an instance named' || fail "the kernel complained"
