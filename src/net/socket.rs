@@ -159,18 +159,18 @@ pub(super) fn leave(socket: &Socket, group: IpAddr, index: u32) {
     };
 }
 
-/// Sends multicasts through the interface of that index. If the operator named it by an IPv4
-/// address, that one is the source, as with the stock daemon.
+/// Sends multicasts through the interface of that index; 0 leaves the choice to the kernel. If the
+/// operator named it by an IPv4 address, that one is the source, as with the stock daemon.
 pub(super) fn select(
     socket: &Socket,
     family: Family,
-    interface: &Interface,
+    interface: Option<&Interface>,
     index: u32,
 ) -> io::Result<()> {
     match family {
         Family::V4 => {
             let source = match interface {
-                Interface::Address(IpAddr::V4(address)) => *address,
+                Some(Interface::Address(IpAddr::V4(address))) => *address,
                 _ => Ipv4Addr::UNSPECIFIED,
             };
             let request = libc::ip_mreqn {

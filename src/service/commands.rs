@@ -53,9 +53,10 @@ impl<J: Jool> Node<J> {
         };
         if config.network != self.config.network {
             let network = self.network.reopen(&config.network);
-            let network = network.map_err(|error| error.to_string())?;
+            let mut network = network.map_err(|error| error.to_string())?;
             // What waits in the old socket, if it is another one.
             self.read_network();
+            network.take_over(&self.network);
             self.network = network;
         }
         if let Some(statistics) = statistics {
