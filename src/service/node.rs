@@ -370,7 +370,7 @@ impl<J: Jool> Node<J> {
             };
             let to = match to {
                 // A socket that is bound to the group hears nothing else.
-                Transmit::One(address) if self.config.network.peers.contains(&address) => {
+                Transmit::One(address) if self.config.network.is_peer(address) => {
                     Destination::One(address)
                 }
                 _ => Destination::Everyone,
