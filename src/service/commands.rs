@@ -49,7 +49,8 @@ impl<J: Jool> Node<J> {
         let statistics = if config.statistics == self.config.statistics {
             None
         } else {
-            Some(open_statistics(config.statistics).map_err(|failure| failure.to_string())?)
+            let opened = open_statistics(config.statistics, self.statistics.as_ref());
+            Some(opened.map_err(|failure| failure.to_string())?)
         };
         if config.network != self.config.network {
             let network = self.network.reopen(&config.network);

@@ -113,7 +113,7 @@ impl<J: Jool> Node<J> {
             socket,
         } = setup;
         let network = open_network(&config.network, socket).map_err(Failure::Network)?;
-        let statistics = open_statistics(config.statistics)?;
+        let statistics = open_statistics(config.statistics, None)?;
         let now = Instant::now();
         let (commands, requests) = mpsc::channel(16);
         let engine = Engine::new(now, identity::settings(&config));
@@ -687,9 +687,18 @@ fn open_network(settings: &net::Settings, socket: Option<OwnedFd>) -> Result<Net
     }
 }
 
-pub(super) fn open_statistics(address: Option<SocketAddr>) -> Result<Option<Statistics>, Failure> {
-    let open =
-        |address| Statistics::open(address).map_err(|error| Failure::Statistics(address, error));
+/// `before` is what statistics are given by so far.
+pub(super) fn open_statistics(
+    address: Option<SocketAddr>,
+    before: Option<&Statistics>,
+) -> Result<Option<Statistics>, Failure> {
+    let open = |address| {
+        let opened = match before {
+            Some(before) => before.open_beside(address),
+            None => Statistics::open(address),
+        };
+        opened.map_err(|error| Failure::Statistics(address, error))
+    };
     address.map(open).transpose()
 }
 
