@@ -101,8 +101,7 @@ pub(super) fn configure(socket: &Socket, settings: &Settings) -> Result<(), Open
                 .map_err(refused("IP_MULTICAST_TTL"))?;
         }
         Family::V6 => {
-            socket
-                .set_multicast_all_v6(false)
+            since_4_20(socket.set_multicast_all_v6(false))
                 .map_err(refused("IPV6_MULTICAST_ALL"))?;
             socket
                 .set_multicast_loop_v6(false)
@@ -186,6 +185,15 @@ pub(super) fn select(
     }
 }
 
+/// What came of an option that is there since Linux 4.20, and that nothing depends on: before, a
+/// socket on the wildcard hears other groups of the same port, too.
+fn since_4_20(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 fn domain(family: Family) -> Domain {
     match family {
         Family::V4 => Domain::IPV4,
@@ -195,4 +203,17 @@ fn domain(family: Family) -> Domain {
 
 fn refused(name: &'static str) -> impl FnOnce(io::Error) -> OpenError {
     move |source| OpenError::Option { name, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_an_older_kernel_does_not_have_is_no_reason_to_stop() {
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        assert!(since_4_20(Ok(())).is_ok());
+        assert!(since_4_20(failed(libc::ENOPROTOOPT)).is_ok());
+        assert!(since_4_20(failed(libc::EPERM)).is_err());
+    }
 }
