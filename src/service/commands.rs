@@ -62,6 +62,7 @@ impl<J: Jool> Node<J> {
             self.read_network();
             network.take_over(&self.network);
             self.network = network;
+            self.outbox.begin_again();
         }
         if let Some(statistics) = statistics {
             self.statistics = statistics;
