@@ -477,11 +477,18 @@ impl<J: Jool> Node<J> {
 
     /// Shows the daemon as it is now to whoever looks, and to systemd.
     fn publish(&mut self) {
-        let sessions = if self.attached {
-            self.jool.sessions().unwrap_or_default()
-        } else {
-            0
+        let before = self.snapshot.borrow().sessions;
+        let sessions = match self.attached.then(|| self.jool.sessions()) {
+            Some(Ok(sessions)) => sessions,
+            // What cannot be asked just now is not gone.
+            Some(Err(_)) => before,
+            None => 0,
         };
+        // An instance that was removed and added again between two looks has everything but its
+        // sessions.
+        if self.attached && before > 0 && (sessions == 0 || sessions < before / 2) {
+            self.engine.handle_loss();
+        }
         let status = self.engine.status(Instant::now());
         let counters = self.counters;
         self.snapshot.send_if_modified(|snapshot| {
