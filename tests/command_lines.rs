@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use joold::session::{Format, Identity, Prefix, Protocol, Session, State, Timer};
 use serde_json::{Value, json};
 
 use common::daemon::{Daemon, Folder, Said, free_port, program, run_to_its_end, statistics};
@@ -483,6 +484,35 @@ fn garbage_and_strangers_are_told_of_by_reason_when_they_come() {
 
 #[test]
 fn a_flood_of_datagrams_does_not_keep_the_daemon_from_stopping() {
+    stops_in_a_flood_of(&[0x28; 60_000], "WARN dropped: ");
+}
+
+/// They take longer to read than to send, so there is always another one.
+#[test]
+fn a_flood_of_sessions_does_not_keep_the_daemon_from_stopping() {
+    let mut run = Vec::new();
+    for port in 1..=1500 {
+        let id = Identity {
+            src6: "2001:db8::8".parse().unwrap(),
+            src6_port: port,
+            src4: Ipv4Addr::new(198, 51, 100, 1),
+            src4_port: port,
+            dst4: Ipv4Addr::new(192, 0, 2, 8),
+            dst4_port: 443,
+            protocol: Protocol::Udp,
+        };
+        let session = Session {
+            id,
+            state: State::Established,
+            timer: Timer::Established,
+            lifetime: 300_000,
+        };
+        Format::Flat40.write(&session, &Prefix::WELL_KNOWN, &mut run);
+    }
+    stops_in_a_flood_of(&run, "INFO joined: ");
+}
+
+fn stops_in_a_flood_of(datagram: &[u8], logged: &str) {
     let folder = Folder::create();
     let port = free_port();
     let file = folder.file("netsocket.json", loopback(port, free_port()).to_string());
@@ -491,18 +521,17 @@ fn a_flood_of_datagrams_does_not_keep_the_daemon_from_stopping() {
     let stopped = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> = (0..2)
         .map(|_| {
-            let stopped = Arc::clone(&stopped);
+            let (stopped, datagram) = (Arc::clone(&stopped), datagram.to_vec());
             thread::spawn(move || {
                 let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-                let junk = vec![0x28; 60_000];
                 while !stopped.load(Ordering::Relaxed) {
                     // Full buffers, and the end of the daemon, are what this is about.
-                    let _ = socket.send_to(&junk, ("127.0.0.1", port));
+                    let _ = socket.send_to(&datagram, ("127.0.0.1", port));
                 }
             })
         })
         .collect();
-    daemon.logs("WARN dropped: ");
+    daemon.logs(logged);
     // Fails if the daemon outlives the limit.
     let (status, log) = daemon.stop("TERM");
     stopped.store(true, Ordering::Relaxed);

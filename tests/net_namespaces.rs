@@ -41,6 +41,7 @@ fn settings(group: Option<&str>, peers: &[&str], interface: Option<&str>) -> Set
 
 enum Order {
     Send(Destination, Vec<u8>),
+    Reopen(Settings, mpsc::Sender<Result<(), String>>),
     Report(mpsc::Sender<Report>),
 }
 
@@ -104,6 +105,13 @@ impl Node {
 
     fn send(&self, to: Destination, bytes: &[u8]) {
         self.order(Order::Send(to, bytes.to_vec()));
+    }
+
+    /// Goes on with other settings.
+    fn reopen(&self, settings: Settings) -> Result<(), String> {
+        let (outcome_at, outcome) = mpsc::channel();
+        self.order(Order::Reopen(settings, outcome_at));
+        outcome.recv_timeout(LIMIT).unwrap()
     }
 
     fn report(&self) -> Report {
@@ -177,6 +185,13 @@ async fn serve(
                 Some(Order::Send(to, bytes)) => {
                     outbox.push(to, &bytes);
                     network.send(&mut outbox);
+                }
+                Some(Order::Reopen(settings, outcome)) => {
+                    let reopened = network.reopen(&settings).map(|mut reopened| {
+                        reopened.take_over(&network);
+                        network = reopened;
+                    });
+                    outcome.send(reopened.map_err(|error| error.to_string())).unwrap();
                 }
                 Some(Order::Report(report)) => {
                     let _ = report.send(Report {
@@ -259,6 +274,118 @@ fn a_link_local_group_works() {
 fn without_interfaces_the_kernel_chooses_by_the_route() {
     group_works("233.252.0.64", None, None);
     group_works("ff15::6a6f:6f6c", None, None);
+}
+
+#[test]
+fn the_interface_of_the_kernels_choice_may_be_named_and_be_left_to_it_again() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "sync", 2);
+    for node in [&a, &b] {
+        node.ip("route add 224.0.0.0/4 dev sync");
+    }
+    for group in ["233.252.0.64", "ff15::6a6f:6f6c"] {
+        let first = Node::start(&a, settings(Some(group), &[], None));
+        let second = Node::start(&b, settings(Some(group), &[], None));
+        exchange(&first, &second, "chosen");
+        first
+            .reopen(settings(Some(group), &[], Some("sync")))
+            .unwrap();
+        exchange(&first, &second, "named");
+        first.reopen(settings(Some(group), &[], None)).unwrap();
+        exchange(&first, &second, "chosen again");
+        let bad = settings(Some(group), &[], Some("no-such-eth0"));
+        assert!(first.reopen(bad).is_err());
+        exchange(&first, &second, "as before");
+    }
+}
+
+#[test]
+fn with_other_interfaces_a_group_is_heard_and_sent_to_there_and_not_here() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "here", 2);
+    connect((&a, &b), "there", 3);
+    for node in [&a, &b] {
+        node.ip("route add 224.0.0.0/4 dev here");
+        node.ip("route add multicast ff15::/16 dev here table local metric 1");
+    }
+    // Link-local groups take another socket, which the first is not in the way of.
+    for group in ["233.252.0.64", "ff15::6a6f:6f6c", "ff02::6a6f:6f6c"] {
+        let at = |interface| Settings {
+            reuse_address: false,
+            ..settings(Some(group), &[], Some(interface))
+        };
+        let first = Node::start(&a, at("here"));
+        let second = Node::start(&b, at("here"));
+        exchange(&first, &second, "here");
+        first.reopen(at("there")).unwrap();
+        second.reopen(at("there")).unwrap();
+        exchange(&first, &second, "there");
+        // It is a member there no more.
+        assert!(!a.ip("maddress show dev here").contains("6a6f:6f6c"));
+        if group != "ff02::6a6f:6f6c" {
+            first.reopen(settings(Some(group), &[], None)).unwrap();
+            second.reopen(settings(Some(group), &[], None)).unwrap();
+            exchange(&first, &second, "where the route says");
+        }
+    }
+}
+
+#[test]
+fn another_group_is_heard_in_place_of_the_first() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "sync", 2);
+    for (group, other, peer) in [
+        ("233.252.0.64", "233.252.0.65", "192.0.2.1"),
+        ("ff15::6a6f:6f6c", "ff15::6a6f:6f6d", "2001:db8:2::1"),
+    ] {
+        let to = |group| settings(Some(group), &[], Some("sync"));
+        let first = Node::start(&a, to(group));
+        let stranger = Node::start(&a, to(other));
+        // Peers beside the group: one socket hears every group that it has joined.
+        let node = Node::start(&b, settings(Some(group), &[peer], Some("sync")));
+        reaches(&first, &node, "before", "");
+        node.reopen(settings(Some(other), &[peer], Some("sync")))
+            .unwrap();
+        assert!(
+            !b.ip("maddress show dev sync")
+                .contains(&format!("{group}\n"))
+        );
+        reaches(&stranger, &node, "after", "");
+    }
+}
+
+#[test]
+fn another_place_to_listen_at_on_the_same_port_is_not_taken_by_the_node_itself() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "sync", 2);
+    let alone = |settings: Settings| Settings {
+        reuse_address: false,
+        ..settings
+    };
+    let peer = ["192.0.2.2"];
+    let node = Node::start(&a, alone(settings(None, &peer, Some("sync"))));
+    let other = Node::start(&b, alone(settings(None, &["192.0.2.1"], Some("sync"))));
+    exchange(&node, &other, "on every address");
+    let sent = node.report().counters.sent_datagrams;
+    let at_one = alone(settings(None, &peer, Some("192.0.2.1")));
+    node.reopen(at_one.clone()).unwrap();
+    assert_eq!(node.report().local, "192.0.2.1:6400".parse().unwrap());
+    exchange(&node, &other, "on one address");
+    assert!(node.report().counters.sent_datagrams > sent);
+    // Others are kept away as before.
+    let taken = a.spawn(|| net::UdpSocket::bind(("192.0.2.1", PORT)).is_err());
+    assert!(taken.join().unwrap());
+    node.reopen(alone(settings(None, &peer, Some("sync"))))
+        .unwrap();
+    assert_eq!(node.report().local, "0.0.0.0:6400".parse().unwrap());
 }
 
 #[test]

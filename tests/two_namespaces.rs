@@ -299,6 +299,24 @@ fn an_instance_that_was_removed_and_added_again_is_synchronised_again() {
 }
 
 #[test]
+fn an_instance_that_was_replaced_between_two_looks_gets_its_sessions_back() {
+    let Some((a, b)) = joined() else {
+        return;
+    };
+    let first = Node::start(&a, GROUPS[1], Version::NEWEST);
+    let second = Node::start(&b, GROUPS[1], Version::NEWEST);
+    first.translate(1);
+    become_equal(&first, &second);
+    wait_until("a look at the sessions", || {
+        first.control.snapshot().sessions == 600
+    });
+    first.jool.replace_instance();
+    become_equal(&second, &first);
+    assert_eq!(first.jool.len(), 600);
+    assert!(first.runs());
+}
+
+#[test]
 fn session_sync_that_somebody_disabled_is_enabled_again() {
     let Some((a, b)) = joined() else {
         return;

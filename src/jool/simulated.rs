@@ -350,6 +350,15 @@ impl Handle {
         module.acknowledged = true;
     }
 
+    /// Removes the instance and adds it again with the settings that it had, faster than anybody
+    /// looks.
+    pub fn replace_instance(&self) {
+        let mut module = self.lock();
+        module.table.clear();
+        module.queue.clear();
+        module.acknowledged = true;
+    }
+
     /// What `jool global update ss-enabled false` does.
     pub fn disable_session_sync(&self) {
         self.lock().enabled = false;

@@ -128,15 +128,32 @@ impl Network {
     }
 
     /// A network with other settings. It shares the socket, with what waits in it, as long as the
-    /// address and port to listen on stay the same; else this one should be read to its end.
+    /// place to listen at stays the same; else this one should be read to its end. Then
+    /// [`Self::take_over`] is due.
     ///
     /// # Errors
     ///
     /// As [`Self::open`]; this network goes on as it was then.
     pub fn reopen(&mut self, settings: &Settings) -> Result<Self, OpenError> {
-        if settings.listen_address() != self.settings.listen_address() {
-            return Self::open(settings);
+        let links = Link::all(settings)?;
+        let place = |settings: &Settings, links: &[Link]| {
+            let index = links.first().map_or(0, |link| link.index);
+            let membership = settings.group.map(|group| (group.ip(), index));
+            (with_scope(settings.listen_address(), index), membership)
+        };
+        let (listened, left) = place(&self.settings, &self.links);
+        let (listens, joined) = place(settings, &links);
+        if listens != listened {
+            return self.open_beside(settings);
         }
+        // Before the other is joined: an interface of the kernel's choice is one and the same to it
+        // as when it is named, so to leave either afterwards is to leave both.
+        let leave = |socket: &UdpSocket, membership: Option<(IpAddr, u32)>| {
+            if let (Some((group, index)), true) = (membership, left != joined) {
+                socket::leave(&SockRef::from(socket), group, index);
+            }
+        };
+        leave(&self.socket, left);
         let socket = self.socket.as_fd().try_clone_to_owned();
         let reopened = socket
             .map_err(OpenError::Socket)
@@ -144,20 +161,15 @@ impl Network {
         match reopened {
             Ok(mut network) => {
                 network.inherited = self.inherited;
-                network.counters = self.counters;
-                for link in self.links.iter().filter(|link| link.receives) {
-                    let kept = |other: &Link| other.receives && other.index == link.index;
-                    if let (Some(group), false) =
-                        (self.settings.group, network.links.iter().any(kept))
-                    {
-                        socket::leave(&SockRef::from(&self.socket), group.ip(), link.index);
-                    }
+                if !network.inherited {
+                    network.allow_others(settings.reuse_address)?;
                 }
                 Ok(network)
             }
             Err(error) => {
                 // Some options of the shared socket may be the new ones already. What was possible
                 // before is possible again.
+                leave(&self.socket, joined);
                 let _ = socket::configure(&SockRef::from(&self.socket), &self.settings);
                 for link in mem::take(&mut self.links) {
                     let _ = self.attach(&link, link.index);
@@ -166,6 +178,36 @@ impl Network {
                 Err(error)
             }
         }
+    }
+
+    /// Opens a network with another place to listen at, for which this one is not to be in the way:
+    /// without SO_REUSEADDR not even one process may listen on `[::]` and on an address.
+    fn open_beside(&self, settings: &Settings) -> Result<Self, OpenError> {
+        if settings.port != self.settings.port {
+            return Self::open(settings);
+        }
+        self.allow_others(true)?;
+        let opened = Self::open(&Settings {
+            reuse_address: true,
+            ..settings.clone()
+        });
+        self.allow_others(self.settings.reuse_address)?;
+        let mut network = opened?;
+        network.allow_others(settings.reuse_address)?;
+        network.settings = settings.clone();
+        Ok(network)
+    }
+
+    /// Whether others may listen at the same place from now on. The kernel looks at it whenever
+    /// somebody binds, and at both sockets.
+    fn allow_others(&self, allow: bool) -> Result<(), OpenError> {
+        let socket = SockRef::from(&self.socket);
+        socket.set_reuse_address(allow).map_err(OpenError::Socket)
+    }
+
+    /// Goes on counting where the network before this one ended.
+    pub fn take_over(&mut self, before: &Self) {
+        self.counters = before.counters;
     }
 
     /// Resolves when there may be datagrams for [`Self::receive`]. Cancel safe.

@@ -76,6 +76,12 @@ impl Outbox {
         self.entries.len()
     }
 
+    /// Has everyone changed, the first datagram goes to all of them: to whom it went already is not
+    /// known by their number any more.
+    pub fn begin_again(&mut self) {
+        self.done = 0;
+    }
+
     /// Forgets what waits.
     pub fn clear(&mut self) {
         self.entries.clear();
@@ -181,6 +187,22 @@ mod tests {
             assert_eq!(after.last(), Some(&("fourth".to_owned(), 9)));
             assert_eq!(after[..after.len() - 1], before[sent..]);
         }
+    }
+
+    #[test]
+    fn with_fewer_destinations_than_were_done_nothing_is_skipped() {
+        let before = [address(1), address(2), address(3)];
+        let after = [address(4)];
+        let mut outbox = Outbox::new();
+        outbox.push(Destination::Everyone, b"first");
+        outbox.push(Destination::Everyone, b"second");
+        outbox.advance(2, &before);
+        outbox.begin_again();
+        outbox.advance(0, &after);
+        assert_eq!(
+            waiting(&outbox, &after),
+            items(&[("first", 4), ("second", 4)])
+        );
     }
 
     #[test]

@@ -69,6 +69,14 @@ impl Settings {
         SocketAddr::new(ip, self.port)
     }
 
+    /// Whether what comes from this address comes from one of the peers, which are configured
+    /// without the scope that a link-local address comes with.
+    pub fn is_peer(&self, address: SocketAddr) -> bool {
+        let place = |address: &SocketAddr| (address.ip(), address.port());
+        let mut peers = self.peers.iter();
+        peers.any(|peer| place(peer) == place(&address))
+    }
+
     /// The peers that are this very node: its port, and one of its addresses that it listens on.
     pub(super) fn own_peers(&self) -> Vec<SocketAddr> {
         let listens = self.listen_address();
@@ -240,6 +248,19 @@ mod tests {
             ]
         );
         assert_eq!(settings.link_local(), Some("ff02::6a".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_link_local_peer_is_known_by_its_address_whatever_its_scope() {
+        let settings = settings(None, &["[fe80::2]:6400", "192.0.2.2:6400"], Some("eth0"));
+        for (address, is_peer) in [
+            ("[fe80::2%3]:6400", true),
+            ("[fe80::2%3]:6401", false),
+            ("[fe80::3%3]:6400", false),
+            ("192.0.2.2:6400", true),
+        ] {
+            assert_eq!(settings.is_peer(address.parse().unwrap()), is_peer);
+        }
     }
 
     #[test]

@@ -101,8 +101,7 @@ pub(super) fn configure(socket: &Socket, settings: &Settings) -> Result<(), Open
                 .map_err(refused("IP_MULTICAST_TTL"))?;
         }
         Family::V6 => {
-            socket
-                .set_multicast_all_v6(false)
+            since_4_20(socket.set_multicast_all_v6(false))
                 .map_err(refused("IPV6_MULTICAST_ALL"))?;
             socket
                 .set_multicast_loop_v6(false)
@@ -159,18 +158,18 @@ pub(super) fn leave(socket: &Socket, group: IpAddr, index: u32) {
     };
 }
 
-/// Sends multicasts through the interface of that index. If the operator named it by an IPv4
-/// address, that one is the source, as with the stock daemon.
+/// Sends multicasts through the interface of that index; 0 leaves the choice to the kernel. If the
+/// operator named it by an IPv4 address, that one is the source, as with the stock daemon.
 pub(super) fn select(
     socket: &Socket,
     family: Family,
-    interface: &Interface,
+    interface: Option<&Interface>,
     index: u32,
 ) -> io::Result<()> {
     match family {
         Family::V4 => {
             let source = match interface {
-                Interface::Address(IpAddr::V4(address)) => *address,
+                Some(Interface::Address(IpAddr::V4(address))) => *address,
                 _ => Ipv4Addr::UNSPECIFIED,
             };
             let request = libc::ip_mreqn {
@@ -186,6 +185,15 @@ pub(super) fn select(
     }
 }
 
+/// What came of an option that is there since Linux 4.20, and that nothing depends on: before, a
+/// socket on the wildcard hears other groups of the same port, too.
+fn since_4_20(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 fn domain(family: Family) -> Domain {
     match family {
         Family::V4 => Domain::IPV4,
@@ -195,4 +203,17 @@ fn domain(family: Family) -> Domain {
 
 fn refused(name: &'static str) -> impl FnOnce(io::Error) -> OpenError {
     move |source| OpenError::Option { name, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_an_older_kernel_does_not_have_is_no_reason_to_stop() {
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        assert!(since_4_20(Ok(())).is_ok());
+        assert!(since_4_20(failed(libc::ENOPROTOOPT)).is_ok());
+        assert!(since_4_20(failed(libc::EPERM)).is_err());
+    }
 }

@@ -59,7 +59,7 @@ impl<J: Jool> Node<J> {
                     // The next check finds out whether Jool is there, and it is tried again.
                     warn!("the table of our own Jool cannot be read now: {refusal}");
                     self.engine.end_audit(false);
-                    self.audit_not_before = now + super::node::CHECK_INTERVAL;
+                    self.audit_not_before = now + super::attachment::CHECK_INTERVAL;
                     return;
                 }
             }

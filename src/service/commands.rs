@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::messages;
 use super::node::{Node, addresses, open_statistics};
-use crate::config;
+use crate::config::{self, Sources};
 use crate::jool::Jool;
 
 impl<J: Jool> Node<J> {
@@ -31,9 +31,12 @@ impl<J: Jool> Node<J> {
         }
         let addresses = addresses(&self.network, &self.config);
         let instance = self.config.jool.instance.clone();
+        let files = self.sources.iter().flat_map(Sources::files).collect();
         self.snapshot.send_modify(|snapshot| {
             snapshot.addresses = addresses;
             snapshot.instance = instance;
+            // One that may be missing may have come or gone.
+            snapshot.configuration.files = files;
             snapshot.configuration.loaded = SystemTime::now();
             snapshot.configuration.problems = result.clone().err().unwrap_or_default();
         });
@@ -49,14 +52,17 @@ impl<J: Jool> Node<J> {
         let statistics = if config.statistics == self.config.statistics {
             None
         } else {
-            Some(open_statistics(config.statistics).map_err(|failure| failure.to_string())?)
+            let opened = open_statistics(config.statistics, self.statistics.as_ref());
+            Some(opened.map_err(|failure| failure.to_string())?)
         };
         if config.network != self.config.network {
             let network = self.network.reopen(&config.network);
-            let network = network.map_err(|error| error.to_string())?;
+            let mut network = network.map_err(|error| error.to_string())?;
             // What waits in the old socket, if it is another one.
             self.read_network();
+            network.take_over(&self.network);
             self.network = network;
+            self.outbox.begin_again();
         }
         if let Some(statistics) = statistics {
             self.statistics = statistics;
@@ -66,6 +72,8 @@ impl<J: Jool> Node<J> {
             if config.jool.instance != self.config.jool.instance {
                 self.attached = false;
                 self.abandon_audit();
+                // Each instance counts on its own.
+                self.jool_dropped = None;
                 self.engine.handle_detached(Instant::now());
             }
             self.jool.configure(config.jool.clone());
@@ -74,6 +82,10 @@ impl<J: Jool> Node<J> {
         let (old, new) = (&self.config, &config);
         if (&old.node_name, old.max_sessions) != (&new.node_name, new.max_sessions) {
             warn!("\"node name\" and \"max sessions\" take effect with the next restart");
+        }
+        if !self.was_attached && old.wait != new.wait {
+            self.give_up = new.wait.map(|wait| Instant::now() + wait);
+            self.next_check = Instant::now();
         }
         self.config = config;
         Ok(())
@@ -100,5 +112,97 @@ impl<J: Jool> Node<J> {
         };
         // Whoever asked may be gone.
         let _ = outcome.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::UdpSocket;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::jool::Version;
+    use crate::jool::simulated::Simulated;
+    use crate::service::Setup;
+
+    /// A node, not attached yet, and its file, which is removed afterwards.
+    struct Reloaded {
+        node: Node<Simulated>,
+        file: PathBuf,
+        port: u16,
+    }
+
+    impl Reloaded {
+        /// A node whose file is not there yet.
+        fn new(test: &str) -> Self {
+            let name = format!("joold-reload-{test}-{}.json", std::process::id());
+            let file = std::env::temp_dir().join(name);
+            let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            let sources = Sources {
+                network: Some(file.clone()),
+                network_is_optional: true,
+                interface: Some("lo".to_owned()),
+                ..Sources::default()
+            };
+            let config = config::load(&sources).unwrap();
+            let (jool, _) = Simulated::new(config.jool.clone(), Version::NEWEST);
+            let setup = Setup {
+                config,
+                sources: Some(sources),
+                socket: None,
+            };
+            let node = Node::open(setup, jool).unwrap();
+            Self { node, file, port }
+        }
+
+        fn reload(&mut self, key: &str) {
+            let port = self.port;
+            let text = format!(r#"{{ "multicast port": {port}, {key} }}"#);
+            fs::write(&self.file, text).unwrap();
+            self.node.reload().unwrap();
+        }
+    }
+
+    impl Drop for Reloaded {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.file);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_came_after_the_start_is_shown() {
+        let mut reloaded = Reloaded::new("file");
+        let files = |reloaded: &Reloaded| reloaded.node.control().snapshot().configuration.files;
+        assert!(files(&reloaded).is_empty());
+        reloaded.reload(r#""ttl": 2"#);
+        assert_eq!(files(&reloaded), [reloaded.file.clone()]);
+    }
+
+    #[tokio::test]
+    async fn what_another_instance_dropped_is_not_what_this_one_did() {
+        let mut reloaded = Reloaded::new("instance");
+        reloaded.node.jool_dropped = Some(5);
+        reloaded.reload(r#""ttl": 2"#);
+        assert_eq!(reloaded.node.jool_dropped, Some(5));
+        reloaded.reload(r#""instance": "other""#);
+        assert_eq!(reloaded.node.jool_dropped, None);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_waits_for_jool_waits_as_long_as_the_file_says_now() {
+        let mut reloaded = Reloaded::new("wait");
+        reloaded.reload(r#""jool wait": "forever""#);
+        assert_eq!(reloaded.node.give_up, None);
+        reloaded.reload(r#""jool wait": 7"#);
+        let give_up = reloaded.node.give_up.unwrap();
+        assert!(give_up <= Instant::now() + Duration::from_secs(7));
+        reloaded.node.was_attached = true;
+        reloaded.node.give_up = None;
+        reloaded.reload(r#""jool wait": 8"#);
+        assert_eq!(reloaded.node.give_up, None);
     }
 }

@@ -44,18 +44,33 @@ fn node(config: &Config) -> u64 {
     if let Some(name) = &config.node_name {
         return digest(name.as_bytes());
     }
-    let machine = fs::read("/etc/machine-id").unwrap_or_default();
+    let machine = machine(&["/etc/machine-id", BOOT]);
     let namespace = fs::metadata("/proc/thread-self/ns/net");
     let namespace = namespace.map_or((0, 0), |file| (file.st_dev(), file.st_ino()));
     let listens = config.network.listen_address();
     digest(
         format!(
-            "{}\n{namespace:?}\n{}\n{listens}",
-            String::from_utf8_lossy(&machine).trim(),
+            "{machine}\n{namespace:?}\n{}\n{listens}",
             config.jool.instance
         )
         .as_bytes(),
     )
+}
+
+/// What tells this machine from others until its next boot at least, also where there is no
+/// machine-id(5), as on OpenWrt: two that had nothing of the kind would take each other for
+/// themselves.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// What is in the first of these files that has an id in it.
+fn machine(files: &[&str]) -> String {
+    let mut ids = files.iter().map(|file| {
+        let id = fs::read(file).unwrap_or_default();
+        String::from_utf8_lossy(&id).trim().to_owned()
+    });
+    // An image's first boot finds the one or the other.
+    ids.find(|id| !matches!(id.as_str(), "" | "uninitialized"))
+        .unwrap_or_default()
 }
 
 /// FNV-1a, 64 bits; never 0. Not secret, but for the machine's id, which it hides well enough on a
@@ -70,6 +85,14 @@ fn digest(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_without_an_id_of_its_own_is_known_by_its_boot() {
+        let boot = fs::read_to_string(BOOT).unwrap();
+        assert_eq!(machine(&["/nonexistent", "/dev/null", BOOT]), boot.trim());
+        let kernel = "/proc/sys/kernel/ostype";
+        assert_eq!(machine(&[kernel, BOOT]), "Linux");
+    }
 
     #[test]
     fn a_node_is_the_same_after_a_restart_and_another_with_another_instance_or_name() {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
+use super::attachment::{BUSY, REFUSAL_CHECK};
 use super::audit::Reading;
 use super::control::{Command, Control, Request};
 use super::events::Told;
@@ -16,21 +17,10 @@ use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
 use super::{Counters, Failure, identity, journal, messages};
 use crate::config::{Config, Sources};
-use crate::jool::{Instance, Jool, Received, Refusal, Unavailable};
+use crate::jool::{Jool, Received};
 use crate::net::{self, Destination, InterfaceEvent, Network, OpenError, Outbox};
 use crate::replication::{self, Engine, Transmit};
 
-/// How often the instance is looked for, and its settings are looked at. Nothing tells when they
-/// change.
-pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The same while there is traffic: a Jool whose session sync was switched off loses it, and logs
-/// each of our acknowledgements.
-const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
-/// How soon after a refusal, or when pool4 may have changed.
-const REFUSAL_CHECK: Duration = Duration::from_millis(100);
-/// How long after the last record the module is still asked for more, every flush interval: longer
-/// than its own timer of 2 s, which finds what came later.
-const BUSY: Duration = Duration::from_secs(3);
 /// Packets read from Jool, and bytes from the network, before the other side gets its turn. Generous, because what is read together is sorted together: the module inserts a
 /// session by walking from the one that expires last, so 50,000 sessions in the order of its own
 /// table cost it seconds and in the order of expiry a fraction of one.
@@ -113,7 +103,7 @@ impl<J: Jool> Node<J> {
             socket,
         } = setup;
         let network = open_network(&config.network, socket).map_err(Failure::Network)?;
-        let statistics = open_statistics(config.statistics)?;
+        let statistics = open_statistics(config.statistics, None)?;
         let now = Instant::now();
         let (commands, requests) = mpsc::channel(16);
         let engine = Engine::new(now, identity::settings(&config));
@@ -241,8 +231,10 @@ impl<J: Jool> Node<J> {
         self.engine.handle_stopping();
         self.pass();
         let deadline = Instant::now() + LAST_WORDS;
-        while let Ok(Ok(())) =
-            tokio::time::timeout_at(deadline.into(), self.network.readable()).await
+        // A socket that always has something is ready whatever the time is.
+        while Instant::now() < deadline
+            && let Ok(Ok(())) =
+                tokio::time::timeout_at(deadline.into(), self.network.readable()).await
         {
             self.read_network();
             self.pass();
@@ -251,7 +243,7 @@ impl<J: Jool> Node<J> {
     }
 
     /// Brings the counters up to date with those that others keep.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         self.counters.engine = *self.engine.counters();
         self.counters.network = self.network.counters();
     }
@@ -368,7 +360,7 @@ impl<J: Jool> Node<J> {
             };
             let to = match to {
                 // A socket that is bound to the group hears nothing else.
-                Transmit::One(address) if self.config.network.peers.contains(&address) => {
+                Transmit::One(address) if self.config.network.is_peer(address) => {
                     Destination::One(address)
                 }
                 _ => Destination::Everyone,
@@ -419,67 +411,20 @@ impl<J: Jool> Node<J> {
         }
     }
 
-    /// Keeps what Jool said for the report of drops. If the instance may be gone, that is checked at
-    /// once, since the module logs each request to an instance that is not there; else soon, because
-    /// session sync may have been switched off.
-    fn refused(&mut self, refusal: &Refusal) {
-        let now = Instant::now();
-        if refusal.is_absence() {
-            self.next_check = now;
-        } else {
-            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
-            self.last_refusal = Some(refusal.to_string());
-        }
-    }
-
-    fn check_if_due(&mut self) -> Result<(), Failure> {
-        let now = Instant::now();
-        if now < self.next_check {
-            return Ok(());
-        }
-        let busy = self.attached && now < self.busy_until;
-        self.next_check = now
-            + if busy {
-                BUSY_CHECK_INTERVAL
-            } else {
-                CHECK_INTERVAL
-            };
-        match self.jool.attach() {
-            Ok(instance) => self.attached_to(instance, now),
-            Err(reason) => self.detached_from(reason, now)?,
-        }
-        self.engine.settle_doubts();
-        self.notice_drops();
-        self.count();
-        self.report_drops(now);
-        self.publish();
-        Ok(())
-    }
-
-    /// Our own Jool counts what it dropped before it got here.
-    fn notice_drops(&mut self) {
-        if !self.attached {
-            return;
-        }
-        let Ok(dropped) = self.jool.dropped() else {
-            return;
+    /// Shows the daemon as it is now to whoever looks, and to systemd.
+    pub(super) fn publish(&mut self) {
+        let before = self.snapshot.borrow().sessions;
+        let sessions = match self.attached.then(|| self.jool.sessions()) {
+            Some(Ok(sessions)) => sessions,
+            // What cannot be asked just now is not gone.
+            Some(Err(_)) => before,
+            None => 0,
         };
-        if let (Some(before), Some(now)) = (self.jool_dropped, dropped)
-            && now > before
-        {
-            self.counters.jool_dropped += now - before;
+        // An instance that was removed and added again between two looks has everything but its
+        // sessions.
+        if self.attached && before > 0 && (sessions == 0 || sessions < before / 2) {
             self.engine.handle_loss();
         }
-        self.jool_dropped = dropped;
-    }
-
-    /// Shows the daemon as it is now to whoever looks, and to systemd.
-    fn publish(&mut self) {
-        let sessions = if self.attached {
-            self.jool.sessions().unwrap_or_default()
-        } else {
-            0
-        };
         let status = self.engine.status(Instant::now());
         let counters = self.counters;
         self.snapshot.send_if_modified(|snapshot| {
@@ -514,100 +459,8 @@ impl<J: Jool> Node<J> {
         }
     }
 
-    fn attached_to(&mut self, mut instance: Instance, now: Instant) {
-        let repairs = std::mem::take(&mut instance.repairs);
-        if let Some(refusal) = instance.unrepaired.take() {
-            warn!(
-                "settings of the Jool instance that suit session synchronisation could not be set, \
-                 sessions are synchronised all the same: {refusal}"
-            );
-        }
-        let name = journal::instance(&instance);
-        if !self.attached {
-            self.attached = true;
-            self.was_attached = true;
-            self.give_up = None;
-            // Something may wait in the module's queue for somebody to ask.
-            self.busy_until = now + BUSY;
-            self.next_acknowledgement = now;
-            info!(
-                MESSAGE_ID = messages::ATTACHED.id,
-                JOOLD_INSTANCE = instance.name.as_str(),
-                "attached to {name}"
-            );
-            if !repairs.is_empty() {
-                info!("set in Jool: {}", journal::list(&repairs));
-            }
-        } else if !repairs.is_empty() {
-            self.counters.repairs += 1;
-            self.engine.handle_loss();
-            warn!(
-                MESSAGE_ID = messages::REPAIRED.id,
-                "somebody changed settings of the Jool instance that session synchronisation \
-                 needs; set again: {}. What was translated meanwhile is looked for now. If this \
-                 goes on, is another joold or a script at work?",
-                journal::list(&repairs)
-            );
-        }
-        let state = State::Running(instance);
-        if self.snapshot.borrow().state != state {
-            if let State::Running(instance) = &state {
-                self.engine.handle_attached(now, instance);
-            }
-            self.enter(state);
-        }
-    }
-
-    fn detached_from(&mut self, reason: Unavailable, now: Instant) -> Result<(), Failure> {
-        let lost = self.attached;
-        if lost {
-            self.attached = false;
-            self.abandon_audit();
-            self.jool_dropped = None;
-            self.engine.handle_detached(now);
-            error!(
-                MESSAGE_ID = messages::LOST.id,
-                JOOLD_INSTANCE = self.config.jool.instance.as_str(),
-                "Jool is lost, nothing is translated here until it is back; it is given every session then: {reason}"
-            );
-        } else if !reason.may_pass() && !self.was_attached {
-            return Err(Failure::Jool(reason, None));
-        } else if self.give_up.is_some_and(|give_up| give_up <= now) {
-            return Err(Failure::Jool(reason, self.config.wait));
-        }
-        if let Some(give_up) = self.give_up {
-            self.next_check = self.next_check.min(give_up);
-        }
-        let text = reason.to_string();
-        let state = State::Waiting(text.clone());
-        if self.snapshot.borrow().state != state {
-            if !lost {
-                let limit = self
-                    .give_up
-                    .map(|give_up| give_up.saturating_duration_since(now));
-                warn!(
-                    MESSAGE_ID = messages::WAITING.id,
-                    JOOLD_INSTANCE = self.config.jool.instance.as_str(),
-                    "waiting for Jool{}: {text}",
-                    journal::limit(limit)
-                );
-            }
-            self.snapshot
-                .send_modify(|snapshot| snapshot.last_error = text);
-            self.enter(state);
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, state: State) {
-        self.snapshot.send_modify(|snapshot| {
-            snapshot.state = state;
-            snapshot.since = SystemTime::now();
-        });
-    }
-
     /// Tells what was dropped since the last time, at the first drop at once and then every minute.
-    fn report_drops(&mut self, now: Instant) {
+    pub(super) fn report_drops(&mut self, now: Instant) {
         if now < self.next_report {
             return;
         }
@@ -685,9 +538,18 @@ fn open_network(settings: &net::Settings, socket: Option<OwnedFd>) -> Result<Net
     }
 }
 
-pub(super) fn open_statistics(address: Option<SocketAddr>) -> Result<Option<Statistics>, Failure> {
-    let open =
-        |address| Statistics::open(address).map_err(|error| Failure::Statistics(address, error));
+/// `before` is what statistics are given by so far.
+pub(super) fn open_statistics(
+    address: Option<SocketAddr>,
+    before: Option<&Statistics>,
+) -> Result<Option<Statistics>, Failure> {
+    let open = |address| {
+        let opened = match before {
+            Some(before) => before.open_beside(address),
+            None => Statistics::open(address),
+        };
+        opened.map_err(|error| Failure::Statistics(address, error))
+    };
     address.map(open).transpose()
 }
 

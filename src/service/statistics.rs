@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::Counters;
@@ -22,6 +22,25 @@ pub(super) struct Statistics {
 impl Statistics {
     /// Listens; `::` takes IPv4, too, as the stock daemon's does.
     pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
+        Self::listen(address, false)
+    }
+
+    /// Listens at another address, for which this socket is not to be in the way, as `::` is for
+    /// 127.0.0.1 on the same port.
+    pub(super) fn open_beside(&self, address: SocketAddr) -> io::Result<Self> {
+        if self.socket.local_addr()?.port() != address.port() {
+            return Self::open(address);
+        }
+        let this = SockRef::from(&self.socket);
+        this.set_reuse_address(true)?;
+        let opened = Self::listen(address, true);
+        this.set_reuse_address(false)?;
+        let other = opened?;
+        SockRef::from(&other.socket).set_reuse_address(false)?;
+        Ok(other)
+    }
+
+    fn listen(address: SocketAddr, reuse: bool) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::DGRAM,
@@ -30,6 +49,7 @@ impl Statistics {
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
+        socket.set_reuse_address(reuse)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
@@ -105,6 +125,20 @@ mod tests {
             "KERNEL_SENT_PKTS,4\nKERNEL_SENT_BYTES,208\nNET_RCVD_PKTS,0\nNET_RCVD_BYTES,0\n\
              NET_SENT_PKTS,4\nNET_SENT_BYTES,208\n"
         );
+    }
+
+    #[tokio::test]
+    async fn another_address_of_the_same_port_may_take_the_place_of_the_first() {
+        let everywhere = Statistics::open("[::]:0".parse().unwrap()).unwrap();
+        let port = everywhere.socket.local_addr().unwrap().port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        assert!(Statistics::open(address).is_err());
+        let here = everywhere.open_beside(address).unwrap();
+        // Nobody else may listen there, neither before the first is closed nor after.
+        assert!(Statistics::open(address).is_err());
+        drop(everywhere);
+        assert!(Statistics::open(address).is_err());
+        assert!(here.open_beside("[::]:0".parse().unwrap()).is_ok());
     }
 
     #[tokio::test]

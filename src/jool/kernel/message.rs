@@ -151,9 +151,27 @@ pub(super) enum Message<'a> {
     /// The netlink layer's own word: 0 or a positive errno.
     Error { sequence: u32, errno: i32 },
     /// From nlctrl: a family came or went.
-    Family { name: &'a [u8] },
+    Family(Notice<'a>),
     /// Of another family.
     Other,
+}
+
+/// What nlctrl tells of a family.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Notice<'a> {
+    name: &'a [u8],
+    id: Option<u16>,
+    /// It, or a group of it, came; else it went.
+    came: bool,
+}
+
+impl Notice<'_> {
+    /// Whether Jool's family is another one now than the one of this id, which is in use. What was
+    /// told before that one was resolved, and is read only now, does not say so.
+    pub(super) fn is_news(&self, used: Option<u16>) -> bool {
+        let replaces = |used| self.id.is_none_or(|id| (id == used) != self.came);
+        self.name == FAMILY.as_bytes() && used.is_none_or(replaces)
+    }
 }
 
 /// A message of the family, answer or multicast.
@@ -197,9 +215,16 @@ impl<'a> Message<'a> {
         if kind == NLCTRL {
             let attributes = Attributes(bytes.get(JOOL_HEADER..).ok_or(Malformed)?);
             let name = attributes.find(CTRL_ATTR_FAMILY_NAME).unwrap_or_default();
-            return Ok(Self::Family {
+            let id = attributes.find(CTRL_ATTR_FAMILY_ID);
+            let id = id.and_then(|id| id.try_into().ok());
+            return Ok(Self::Family(Notice {
                 name: until_nul(name),
-            });
+                id: id.map(u16::from_ne_bytes),
+                came: matches!(
+                    bytes.get(NLMSG_HEADER),
+                    Some(&(CTRL_CMD_NEWFAMILY | CTRL_CMD_NEWMCAST_GRP))
+                ),
+            }));
         }
         if Some(kind) != family {
             return Ok(Self::Other);
@@ -224,7 +249,10 @@ impl<'a> Message<'a> {
 
 /// Family id of nlctrl, and, by design of the kernel, the id of its multicast group `notify`.
 pub(super) const NLCTRL: u16 = 16;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
 const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+const CTRL_CMD_NEWFAMILY: u8 = 1;
+const CTRL_CMD_NEWMCAST_GRP: u8 = 7;
 
 fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -435,6 +463,48 @@ mod tests {
             "Jool refused: Session sync is disabled"
         );
         assert!(matches!(refusal, Refusal::Jool { errno: 22, .. }));
+    }
+
+    /// What nlctrl multicasts: header, command, the family's name and id.
+    fn notice(command: u8, name: &[u8], id: u16) -> Vec<u8> {
+        let mut attributes = Request::default();
+        attributes
+            .attribute(CTRL_ATTR_FAMILY_NAME, name)
+            .attribute(CTRL_ATTR_FAMILY_ID, &id.to_ne_bytes());
+        let body = [&[command, 2, 0, 0], attributes.bytes()].concat();
+        let length = u32::try_from(NLMSG_HEADER + body.len()).unwrap();
+        let mut message = length.to_ne_bytes().to_vec();
+        message.extend_from_slice(&NLCTRL.to_ne_bytes());
+        message.extend_from_slice(&[0; 10]);
+        message.extend_from_slice(&body);
+        message
+    }
+
+    #[test]
+    fn only_what_happens_to_the_family_in_use_makes_it_another() {
+        const DELFAMILY: u8 = 2;
+        const DELMCAST_GRP: u8 = 8;
+        for (command, id, used, news) in [
+            // Told when the module was loaded, read when the family is in use already.
+            (CTRL_CMD_NEWFAMILY, 34, Some(34), false),
+            (CTRL_CMD_NEWMCAST_GRP, 34, Some(34), false),
+            (DELFAMILY, 33, Some(34), false),
+            (DELFAMILY, 34, Some(34), true),
+            (DELMCAST_GRP, 34, Some(34), true),
+            (CTRL_CMD_NEWFAMILY, 35, Some(34), true),
+            (CTRL_CMD_NEWFAMILY, 35, None, true),
+        ] {
+            let bytes = notice(command, b"Jool\0", id);
+            let Ok(Message::Family(told)) = Message::parse(&bytes, used) else {
+                panic!("not taken for nlctrl's");
+            };
+            assert_eq!(told.is_news(used), news, "{command} {id} {used:?}");
+        }
+        let bytes = notice(CTRL_CMD_NEWFAMILY, b"nl80211\0", 35);
+        let Ok(Message::Family(other)) = Message::parse(&bytes, Some(34)) else {
+            panic!("not taken for nlctrl's");
+        };
+        assert!(!other.is_news(Some(34)));
     }
 
     #[test]

@@ -463,11 +463,11 @@ impl Jool for Kernel {
                     None => Received::Malformed,
                 }
             }
-            Ok(Message::Family { name }) if name == message::FAMILY.as_bytes() => {
+            Ok(Message::Family(notice)) if notice.is_news(family) => {
                 self.forget_family();
                 Received::ModuleChanged
             }
-            // Of another instance in this namespace, or another family's notice.
+            // Of another instance in this namespace, another family's notice, or an old one.
             Ok(_) => Received::Other,
             Err(message::Malformed) => Received::Malformed,
         };

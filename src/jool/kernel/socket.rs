@@ -1,6 +1,7 @@
 //! A nonblocking Generic Netlink socket, and the ids that nlctrl gives out.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use neli::consts::genl::{CtrlAttr, CtrlAttrMcastGrp, CtrlCmd, Index};
@@ -139,16 +140,22 @@ fn get_family() -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
     Ok(bytes.into_inner())
 }
 
+/// Where a netlink header has its sequence number.
+const SEQUENCE: Range<usize> = 8..12;
+
 /// Sequence number of requests to nlctrl; requests to Jool never use it.
 pub(super) const RESOLVE: u32 = u32::MAX;
 
 fn parse_family(bytes: &[u8]) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     type CtrlMessage = Nlmsghdr<GenlId, Genlmsghdr<CtrlCmd, CtrlAttr>>;
-    let mut cursor = io::Cursor::new(bytes);
-    let message = CtrlMessage::from_bytes(&mut cursor)?;
-    if *message.nl_seq() != RESOLVE {
+    // Before the rest is read: what Jool has to say of an acknowledgement that nobody listens to is
+    // no message of nlctrl.
+    let sequence = bytes.get(SEQUENCE).and_then(<[u8]>::first_chunk).copied();
+    if sequence.map(u32::from_ne_bytes) != Some(RESOLVE) {
         return Ok(Answer::Other);
     }
+    let mut cursor = io::Cursor::new(bytes);
+    let message = CtrlMessage::from_bytes(&mut cursor)?;
     let payload = match message.nl_payload() {
         NlPayload::Payload(payload) => payload,
         NlPayload::Err(error) if *error.error() == -nix::libc::ENOENT => {
@@ -199,5 +206,42 @@ impl AsFd for Socket {
         // SAFETY: the descriptor is open as long as the NlSocket lives, and the borrow of self
         // keeps it alive.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A netlink message of Jool's family, as the answer to an acknowledgement for an instance that
+    /// is gone: Generic Netlink's header, Jool's, no attributes.
+    fn refusal_by_jool() -> Vec<u8> {
+        let mut message = 48_u32.to_ne_bytes().to_vec();
+        message.extend_from_slice(&34_u16.to_ne_bytes());
+        message.extend_from_slice(&[0; 2]);
+        message.extend_from_slice(&7_u32.to_ne_bytes());
+        message.extend_from_slice(&[0; 4]);
+        message.extend_from_slice(b"\x1d\x02\0\0jool\x04\x01\x0d\0\x02\x01\0\0default\0");
+        message.extend_from_slice(&[0; 8]);
+        message
+    }
+
+    #[test]
+    fn what_jool_says_is_not_taken_for_an_answer_of_nlctrl() {
+        let message = refusal_by_jool();
+        assert_eq!(message.len(), 48);
+        for length in 0..=message.len() {
+            let answer = parse_family(&message[..length]);
+            assert!(matches!(answer, Ok(Answer::Other)), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_family_that_is_not_there_is_unknown() {
+        let socket = Socket::open(1 << 16).unwrap();
+        // Of this machine, which may have a Jool.
+        let there = std::path::Path::new("/sys/module/jool_common").exists();
+        let resolved = socket.resolve(&mut [0; 1 << 16]).unwrap();
+        assert_eq!(resolved.is_some(), there);
     }
 }

@@ -117,15 +117,15 @@ impl Network {
                 source,
             })?;
         }
-        if let (Some(interface), true) = (&link.interface, link.sends) {
+        if link.sends {
             if self.settings.group.is_some() {
-                let family = self.settings.family();
-                socket::select(socket, family, interface, index).map_err(|source| {
-                    OpenError::Select {
-                        interface: interface.clone(),
-                        source,
-                    }
-                })?;
+                let (family, interface) = (self.settings.family(), link.interface.as_ref());
+                socket::select(socket, family, interface, index).map_err(
+                    |source| match interface.cloned() {
+                        Some(interface) => OpenError::Select { interface, source },
+                        None => OpenError::Socket(source),
+                    },
+                )?;
             }
             self.send_index = index;
             self.everyone = self.settings.everyone(index, &self.own_peers);

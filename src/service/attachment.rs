@@ -1,0 +1,171 @@
+//! What the daemon does when its Jool comes, goes, or is not as it should be.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::{error, info, warn};
+
+use super::node::Node;
+use super::snapshot::State;
+use super::{Failure, journal, messages};
+use crate::jool::{Instance, Jool, Refusal, Unavailable};
+
+/// How often the instance is looked for, and its settings are looked at. Nothing tells when they
+/// change.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while there is traffic: a Jool whose session sync was switched off loses it, and logs
+/// each of our acknowledgements.
+const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// How soon after a refusal, or when pool4 may have changed.
+pub(super) const REFUSAL_CHECK: Duration = Duration::from_millis(100);
+/// How long after the last record the module is still asked for more, every flush interval: longer
+/// than its own timer of 2 s, which finds what came later.
+pub(super) const BUSY: Duration = Duration::from_secs(3);
+
+impl<J: Jool> Node<J> {
+    /// Looks at the instance and at what it needs, if that is due, and shows what was found.
+    pub(super) fn check_if_due(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if now < self.next_check {
+            return Ok(());
+        }
+        let busy = self.attached && now < self.busy_until;
+        self.next_check = now
+            + if busy {
+                BUSY_CHECK_INTERVAL
+            } else {
+                CHECK_INTERVAL
+            };
+        match self.jool.attach() {
+            Ok(instance) => self.attached_to(instance, now),
+            Err(reason) => self.detached_from(reason, now)?,
+        }
+        self.engine.settle_doubts();
+        self.notice_drops();
+        self.count();
+        self.report_drops(now);
+        self.publish();
+        Ok(())
+    }
+
+    /// Our own Jool counts what it dropped before it got here.
+    fn notice_drops(&mut self) {
+        if !self.attached {
+            return;
+        }
+        let Ok(dropped) = self.jool.dropped() else {
+            return;
+        };
+        if let (Some(before), Some(now)) = (self.jool_dropped, dropped)
+            && now > before
+        {
+            self.counters.jool_dropped += now - before;
+            self.engine.handle_loss();
+        }
+        self.jool_dropped = dropped;
+    }
+
+    pub(super) fn attached_to(&mut self, mut instance: Instance, now: Instant) {
+        let repairs = std::mem::take(&mut instance.repairs);
+        if let Some(refusal) = instance.unrepaired.take() {
+            warn!(
+                "settings of the Jool instance that suit session synchronisation could not be set, \
+                 sessions are synchronised all the same: {refusal}"
+            );
+        }
+        let name = journal::instance(&instance);
+        if !self.attached {
+            self.attached = true;
+            self.was_attached = true;
+            self.give_up = None;
+            // Something may wait in the module's queue for somebody to ask.
+            self.busy_until = now + BUSY;
+            self.next_acknowledgement = now;
+            info!(
+                MESSAGE_ID = messages::ATTACHED.id,
+                JOOLD_INSTANCE = instance.name.as_str(),
+                "attached to {name}"
+            );
+            if !repairs.is_empty() {
+                info!("set in Jool: {}", journal::list(&repairs));
+            }
+        } else if !repairs.is_empty() {
+            self.counters.repairs += 1;
+            self.engine.handle_loss();
+            warn!(
+                MESSAGE_ID = messages::REPAIRED.id,
+                "somebody changed settings of the Jool instance that session synchronisation \
+                 needs; set again: {}. What was translated meanwhile is looked for now. If this \
+                 goes on, is another joold or a script at work?",
+                journal::list(&repairs)
+            );
+        }
+        let state = State::Running(instance);
+        if self.snapshot.borrow().state != state {
+            if let State::Running(instance) = &state {
+                self.engine.handle_attached(now, instance);
+            }
+            self.enter(state);
+        }
+    }
+
+    fn detached_from(&mut self, reason: Unavailable, now: Instant) -> Result<(), Failure> {
+        let lost = self.attached;
+        if lost {
+            self.attached = false;
+            self.abandon_audit();
+            self.jool_dropped = None;
+            self.engine.handle_detached(now);
+            error!(
+                MESSAGE_ID = messages::LOST.id,
+                JOOLD_INSTANCE = self.config.jool.instance.as_str(),
+                "Jool is lost, nothing is translated here until it is back; it is given every session then: {reason}"
+            );
+        } else if !reason.may_pass() && !self.was_attached {
+            return Err(Failure::Jool(reason, None));
+        } else if self.give_up.is_some_and(|give_up| give_up <= now) {
+            return Err(Failure::Jool(reason, self.config.wait));
+        }
+        if let Some(give_up) = self.give_up {
+            self.next_check = self.next_check.min(give_up);
+        }
+        let text = reason.to_string();
+        let state = State::Waiting(text.clone());
+        if self.snapshot.borrow().state != state {
+            if !lost {
+                let limit = self
+                    .give_up
+                    .map(|give_up| give_up.saturating_duration_since(now));
+                warn!(
+                    MESSAGE_ID = messages::WAITING.id,
+                    JOOLD_INSTANCE = self.config.jool.instance.as_str(),
+                    "waiting for Jool{}: {text}",
+                    journal::limit(limit)
+                );
+            }
+            self.snapshot
+                .send_modify(|snapshot| snapshot.last_error = text);
+            self.enter(state);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, state: State) {
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.state = state;
+            snapshot.since = SystemTime::now();
+        });
+    }
+
+    /// Keeps what Jool said for the report of drops. If the instance may be gone, that is checked at
+    /// once, since the module logs each request to an instance that is not there; else soon, because
+    /// session sync may have been switched off.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        let now = Instant::now();
+        if refusal.is_absence() {
+            self.next_check = now;
+        } else {
+            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
+            self.last_refusal = Some(refusal.to_string());
+        }
+    }
+}
