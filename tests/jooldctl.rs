@@ -177,6 +177,62 @@ fn watch_tells_rates_in_json_line_by_line() {
 }
 
 #[test]
+fn watch_outlives_a_daemon_and_ends_with_its_reader() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = (free_port(), free_port());
+    let daemon = bus.joold("eth0", ports, 0);
+    daemon.logs("on the system bus");
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let mut watch = command
+        .env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address)
+        .arg("watch")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut shows = |text: &str| {
+        let line = lines.find(|line| line.as_ref().unwrap().contains(text));
+        assert!(line.is_some(), "{text}");
+    };
+    shows("● joold@eth0: ");
+    drop(daemon);
+    shows("○ joold@eth0 has ended; `systemctl status joold@eth0` tells why");
+    let daemon = bus.joold("eth0", ports, 0);
+    daemon.logs("on the system bus");
+    shows("● joold@eth0: ");
+    drop(lines);
+    let status = wait_for("the end of the watch", || watch.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_hangs_is_told_of_and_keeps_nobody_from_the_others() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = [free_port(), free_port()];
+    let hanging = bus.joold("bond0.64", (ports[0], ports[1]), 0);
+    let other = bus.joold("eth0", (ports[1], ports[0]), 0);
+    hanging.logs("on the system bus");
+    other.logs("on the system bus");
+    hanging.signal("STOP");
+    let sentence = "jooldctl: joold@bond0.64 does not answer; ";
+    for arguments in [&["status"][..], &["peers"], &["log-level"]] {
+        let arguments = [&["-i", "bond0.64"], arguments].concat();
+        let said = jooldctl(&bus, &arguments);
+        assert_eq!((said.status, &said.stdout[..]), (69, ""), "{said:?}");
+        assert!(said.stderr.starts_with(sentence), "{said:?}");
+    }
+    let said = jooldctl(&bus, &["-i", "eth0", "log-level"]);
+    assert_eq!((said.status, &said.stdout[..]), (0, "info\n"), "{said:?}");
+    let said = jooldctl(&bus, &["status", "--json"]);
+    assert_eq!(said.status, 69, "{said:?}");
+    assert!(said.stderr.contains(" does not answer; "), "{said:?}");
+    let shown: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((shown.len(), &shown[0]["Name"]), (1, &"eth0".into()));
+    hanging.signal("CONT");
+    assert_eq!(status(&bus).len(), 2);
+}
+
+#[test]
 fn a_script_waits_for_a_daemon_that_is_not_there_yet_until_it_is_synced() {
     let Some(bus) = Bus::start() else { return };
     let ports = [free_port(), free_port()];
