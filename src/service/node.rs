@@ -154,11 +154,7 @@ impl<J: Jool> Node<J> {
             told_state: replication::State::Waiting,
             seen_state: (replication::State::Waiting, now),
             state_shown: now,
-            events: Told {
-                since: now,
-                told: 0,
-                untold: 0,
-            },
+            events: Told::new(now),
             counters: Counters::default(),
             reported: Counters::default(),
             last_refusal: None,
@@ -518,9 +514,12 @@ impl<J: Jool> Node<J> {
         let repairs = std::mem::take(&mut instance.repairs);
         if let Some(refusal) = instance.unrepaired.take() {
             warn!(
+                MESSAGE_ID = messages::UNREPAIRED.id,
+                JOOLD_INSTANCE = instance.name.as_str(),
                 "settings of the Jool instance that suit session synchronisation could not be set, \
                  sessions are synchronised all the same: {refusal}"
             );
+            self.went_wrong(refusal);
         }
         let name = journal::instance(&instance);
         if !self.attached {
@@ -592,11 +591,16 @@ impl<J: Jool> Node<J> {
                     journal::limit(limit)
                 );
             }
-            self.snapshot
-                .send_modify(|snapshot| snapshot.last_error = text);
+            self.went_wrong(text);
             self.enter(state);
         }
         Ok(())
+    }
+
+    /// Keeps what went wrong for whoever looks.
+    fn went_wrong(&mut self, text: String) {
+        self.snapshot
+            .send_modify(|snapshot| snapshot.last_error = text);
     }
 
     fn enter(&mut self, state: State) {
@@ -615,19 +619,23 @@ impl<J: Jool> Node<J> {
             warn!(MESSAGE_ID = messages::DROPPED.id, "dropped: {drops}");
             if let Some(refusal) = self.last_refusal.take() {
                 warn!("{refusal}");
+                self.went_wrong(refusal);
             }
-            let network = &self.counters.network;
+            let network = self.counters.network;
             if let (Some(failure), true) = (
                 network.last_failure,
                 self.counters.unsent() > self.reported.unsent(),
             ) {
                 warn!("{failure}");
+                self.went_wrong(failure.to_string());
             }
             if let (Some(errno), true) = (
                 network.last_receive_error,
                 network.receive_errors > self.reported.network.receive_errors,
             ) {
-                warn!("receiving failed: {}", errno.desc());
+                let failure = format!("receiving failed: {}", errno.desc());
+                warn!("{failure}");
+                self.went_wrong(failure);
             }
             self.reported = self.counters;
             self.next_report = now + REPORT_INTERVAL;
@@ -642,6 +650,7 @@ impl<J: Jool> Node<J> {
                 }
                 InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => {
                     error!(MESSAGE_ID = messages::INTERFACE_LOST.id, "{event}");
+                    self.went_wrong(event.to_string());
                 }
             }
         }
@@ -676,6 +685,7 @@ fn open_network(settings: &net::Settings, socket: Option<OwnedFd>) -> Result<Net
     match Network::from_socket(socket, settings) {
         Err(elsewhere @ OpenError::Elsewhere { .. }) => {
             warn!(
+                MESSAGE_ID = messages::SOCKET_ELSEWHERE.id,
                 "{elsewhere}; an own socket is used. `systemctl daemon-reload` and a restart of the \
                  socket unit bring both together"
             );
