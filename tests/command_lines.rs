@@ -13,6 +13,7 @@ mod common;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use common::bus::skipped;
 use common::daemon::{Daemon, Folder, Said, free_port, program, run_to_its_end, statistics};
 use common::{LIMIT, TRIES, wait_until};
 
@@ -668,5 +670,55 @@ fn the_demonstration_in_json_ends_complete() {
     assert_eq!(events.len(), expected.len(), "{events:?}");
     for (event, begins) in events.into_iter().zip(expected) {
         assert!(event.starts_with(begins), "{event}");
+    }
+}
+
+/// What an interactive zsh, which alone completes, makes of a TAB. `$1` is the completions' folder.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; PS1='rea''dy> '"
+zpty -r shell shown '*ready> *'
+zpty -w -n shell $'jooldctl wat\t'
+zpty -r shell shown '*watch*' && print watch
+zpty -w -n shell $'\C-ujoold --sim\t'
+zpty -r shell shown '*--simulated-jool*' && print -- --simulated-jool
+"#;
+
+const BASH: &str = r#"
+. "$1/jooldctl"; COMP_WORDS=(jooldctl wat) COMP_CWORD=1; _jooldctl jooldctl wat jooldctl
+printf '%s\n' "${COMPREPLY[@]}"
+. "$1/joold"; COMP_WORDS=(joold --sim) COMP_CWORD=1; _joold joold --sim joold
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+const FISH: &str = r#"
+source "$argv[1]/jooldctl.fish"; complete -C "jooldctl wat"
+source "$argv[1]/joold.fish"; complete -C "joold --sim"
+"#;
+
+#[test]
+fn every_shell_completes_the_command_lines() {
+    for (shell, script) in [("bash", BASH), ("zsh", ZSH), ("fish", FISH)] {
+        if Command::new(shell).arg("--version").output().is_err() {
+            skipped(&format!(
+                "there is no {shell}; install Debian's package {shell}"
+            ));
+            continue;
+        }
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let completions = top.join("packaging/completions").join(shell);
+        let folder = Folder::create();
+        let file = folder.file("script", script);
+        let mut command = program(shell);
+        command.env("HOME", folder.path()).env("TERM", "dumb");
+        let said = run_to_its_end(command.args([text(&file), text(&completions)]));
+        // fish has the explanations, too.
+        let words = said
+            .stdout
+            .lines()
+            .filter_map(|line| line.split('\t').next());
+        let words: Vec<&str> = words.collect();
+        assert_eq!(words, ["watch", "--simulated-jool"], "{shell}: {said:?}");
     }
 }
