@@ -17,7 +17,7 @@ use zbus::proxy::MethodFlags;
 use zbus::wire::DynamicDeserialize;
 use zbus::{Connection, DynamicType, OwnedVariant, Proxy, Variant, fdo};
 
-use crate::bus::{INTERFACE, PATH, bus_name};
+use crate::bus::{INTERFACE, PATH, bus_name, likely_name};
 use view::{Style, WIDTH, clock};
 
 pub use wait::wait_synced;
@@ -180,13 +180,14 @@ impl Client {
         let bus = Connection::system().await.map_err(Error::NoBus)?;
         let names = fdo::DBusProxy::new(&bus).await?.list_names().await;
         let names = names.map_err(|error| Error::Bus(error.into()))?;
+        let prefix = format!("{INTERFACE}.");
         let names = names.iter().map(ToString::to_string);
-        let mut names: Vec<_> = names.filter(|name| element(name).is_some()).collect();
+        let mut names: Vec<_> = names.filter(|name| name.starts_with(&prefix)).collect();
         names.sort_unstable();
         Ok(Self { bus, names })
     }
 
-    /// Their names, as in `joold@NAME`, in order; of one that does not answer the one on the bus.
+    /// Their names, as in `joold@NAME`, in order; of one that does not answer the likeliest.
     async fn running(&self) -> Result<Vec<String>, Error> {
         let mut running = Vec::new();
         for name in &self.names {
@@ -195,7 +196,7 @@ impl Client {
                 Ok(Ok(name)) => running.push(name),
                 // One that has gone since is none of them.
                 Ok(Err(_)) => {}
-                Err(_) => running.extend(element(name).map(str::to_owned)),
+                Err(_) => running.extend(likely_name(name)),
             }
         }
         running.sort_unstable();
@@ -245,11 +246,6 @@ impl Client {
         }
         Ok(running.iter().map(|name| self.named(name)).collect())
     }
-}
-
-/// What a daemon's name on the bus has of its own; `None`: it is no daemon's.
-fn element(bus_name: &str) -> Option<&str> {
-    bus_name.strip_prefix(INTERFACE)?.strip_prefix('.')
 }
 
 impl Daemon {
