@@ -126,8 +126,9 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
 
     let said = jooldctl(&bus, &["-i", "eth0", "advertise"]);
     assert_eq!(said.status, 0, "{said:?}");
-    let sent: u64 = said.stdout.split(' ').nth(1).unwrap().parse().unwrap();
-    assert!(sent > 0, "{said:?}");
+    let announces = said.stdout.strip_prefix("announces ");
+    let announces = announces.and_then(|text| text.strip_suffix(" sessions from now on\n"));
+    assert!(announces.unwrap().parse::<u64>().unwrap() > 0, "{said:?}");
 
     let said = jooldctl(&bus, &["-i", "eth0", "log-level", "debug"]);
     assert_eq!((said.status, &said.stdout[..]), (0, "debug\n"), "{said:?}");

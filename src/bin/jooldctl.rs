@@ -59,7 +59,7 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<(), client::Er
         Command::Reload => client.daemon(instance).await?.reload().await,
         Command::Advertise => {
             let sessions = client.daemon(instance).await?.advertise().await?;
-            client::put(&format!("sent {sessions} sessions\n"))
+            client::put(&format!("announces {sessions} sessions from now on\n"))
         }
         Command::Resync => {
             let found = client.daemon(instance).await?.resync().await?;
