@@ -10,12 +10,13 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use serde_json::Value;
 
 use common::bus::{Bus, loopback};
-use common::daemon::{Said, free_port, program, run_to_its_end};
+use common::daemon::{Folder, Said, free_port, program, run_to_its_end};
 use common::{wait_for, wait_until};
 
 /// Runs jooldctl on the bus.
@@ -58,6 +59,21 @@ fn without_a_bus_it_says_so() {
         said.stderr.contains("the system bus cannot be reached"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_bus_that_hangs_keeps_nobody_waiting() {
+    let folder = Folder::create();
+    let socket = folder.path().join("bus");
+    // Connections are taken by the kernel, and by nobody else.
+    let _hanging = UnixListener::bind(&socket).unwrap();
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let address = format!("unix:path={}", socket.display());
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", address);
+    let said = run_to_its_end(command.arg("status"));
+    assert_eq!(said.status, 69, "{said:?}");
+    let sentence = "jooldctl: the system bus cannot be reached: ";
+    assert!(said.stderr.starts_with(sentence), "{said:?}");
 }
 
 #[test]

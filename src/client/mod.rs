@@ -27,7 +27,7 @@ const LOG_INTERFACE: &str = "org.freedesktop.LogControl1";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// How often `watch` looks.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How long a daemon may take to say how it stands. It does so at once, unless it hangs.
+/// How long a daemon, or the bus, may take for an answer. It comes at once, unless one of them hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// How often the end of a comparison is looked for.
 const RESYNC_LOOK: Duration = Duration::from_millis(200);
@@ -175,8 +175,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// There is no bus.
+    /// There is no bus, or it hangs.
     pub async fn connect() -> Result<Self, Error> {
+        let found = timeout(ANSWER_LIMIT, Self::find()).await;
+        found.unwrap_or_else(|_| {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            Err(Error::NoBus(error.into()))
+        })
+    }
+
+    async fn find() -> Result<Self, Error> {
         let bus = Connection::system().await.map_err(Error::NoBus)?;
         let names = fdo::DBusProxy::new(&bus).await?.list_names().await;
         let names = names.map_err(|error| Error::Bus(error.into()))?;
