@@ -145,6 +145,24 @@ fn the_properties_tell_what_an_operator_asks() {
 }
 
 #[test]
+fn what_went_wrong_with_the_network_is_the_last_error() {
+    let Some(bus) = Bus::start() else { return };
+    let mut configuration = loopback(free_port(), free_port());
+    // From loopback's address nothing gets there, so nothing leaves this machine.
+    configuration["peers"] = ["203.0.113.1"].into();
+    let file = bus.folder.file("pair.json", configuration.to_string());
+    let daemon = bus.start_joold(&[file.to_str().unwrap()], 0);
+    daemon.logs("on the system bus");
+    let client = bus.client();
+    let error = wait_for("an error", || {
+        let error: String = client.property("pair", "LastError");
+        (!error.is_empty()).then_some(error)
+    });
+    assert!(error.contains("203.0.113.1"), "{error}");
+    daemon.logs(&format!("WARN {error}\n"));
+}
+
+#[test]
 fn advertise_sends_the_table_and_says_how_many_sessions() {
     let Some(bus) = Bus::start() else { return };
     let daemon = bus.joold("pair", (free_port(), free_port()), 500);

@@ -12,7 +12,9 @@ mod common;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use joold::session::{Format, Identity, Prefix, Protocol, Session, State, Timer};
 use serde_json::{Value, json};
 
+use common::bus::skipped;
 use common::daemon::{Daemon, Folder, Said, free_port, program, run_to_its_end, statistics};
 use common::{LIMIT, TRIES, wait_until};
 
@@ -697,5 +700,120 @@ fn the_demonstration_in_json_ends_complete() {
     assert_eq!(events.len(), expected.len(), "{events:?}");
     for (event, begins) in events.into_iter().zip(expected) {
         assert!(event.starts_with(begins), "{event}");
+    }
+}
+
+/// What is told to systemd, from here to the first line that begins so.
+fn told_until(systemd: &UnixDatagram, beginning: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        let mut message = [0; 4096];
+        let length = systemd
+            .recv(&mut message)
+            .unwrap_or_else(|error| panic!("in vain: {beginning}: {error}; {told:?}"));
+        let message = String::from_utf8(message[..length].to_vec()).unwrap();
+        told.extend(message.lines().map(str::to_owned));
+        if told.iter().any(|line| line.starts_with(beginning)) {
+            return told;
+        }
+    }
+}
+
+#[test]
+fn systemd_is_told_how_the_daemon_stands_from_its_start_to_its_end() {
+    let folder = Folder::create();
+    let socket = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(LIMIT)).unwrap();
+    let start = |file: &Path| {
+        let mut command = Daemon::command();
+        command
+            .args([text(file), "--simulated-jool", "0"])
+            .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", "3000000");
+        Daemon::start(&mut command)
+    };
+    // So that there is no Jool to work with, yet.
+    let (port, peer) = (free_port(), free_port());
+    let unmanaged = with(loopback(port, peer), "manage jool", false);
+    let file = folder.file("pair.json", unmanaged);
+    let daemon = start(&file);
+    let has =
+        |told: &[String], beginning: &str| told.iter().any(|line| line.starts_with(beginning));
+    let mut waiting = told_until(&systemd, "EXTEND_TIMEOUT_USEC=10000000");
+    waiting.extend(told_until(&systemd, "WATCHDOG=1"));
+    assert!(has(&waiting, "STATUS=waiting for Jool: "), "{waiting:?}");
+    assert!(!has(&waiting, "READY=1"), "{waiting:?}");
+
+    folder.file("pair.json", loopback(port, peer).to_string());
+    daemon.logs("waiting for Jool");
+    daemon.signal("HUP");
+    let told = told_until(&systemd, "READY=1");
+    for beginning in ["RELOADING=1", "MONOTONIC_USEC=", "STATUS=joining, "] {
+        assert!(has(&told, beginning), "{beginning}: {told:?}");
+    }
+    daemon.signal("HUP");
+    assert!(!has(&told_until(&systemd, "RELOADING=1"), "READY=1"));
+    told_until(&systemd, "READY=1");
+    told_until(&systemd, "WATCHDOG=1");
+    daemon.signal("TERM");
+    // systemd goes on to show what it was told last.
+    let told = told_until(&systemd, "STOPPING=1");
+    assert_eq!(told.last().unwrap(), "STATUS=stopped", "{told:?}");
+    drop(daemon);
+
+    let missing = with(loopback(port, peer), "in interface", "no-such-one");
+    let _daemon = start(&folder.file("missing.json", missing));
+    let told = told_until(&systemd, "STATUS=");
+    assert!(told.last().unwrap().contains("\"no-such-one\""), "{told:?}");
+}
+
+/// What an interactive zsh, which alone completes, makes of a TAB. `$1` is the completions' folder.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; PS1='rea''dy> '"
+zpty -r shell shown '*ready> *'
+zpty -w -n shell $'jooldctl wat\t'
+zpty -r shell shown '*watch*' && print watch
+zpty -w -n shell $'\C-ujoold --sim\t'
+zpty -r shell shown '*--simulated-jool*' && print -- --simulated-jool
+"#;
+
+const BASH: &str = r#"
+. "$1/jooldctl"; COMP_WORDS=(jooldctl wat) COMP_CWORD=1; _jooldctl jooldctl wat jooldctl
+printf '%s\n' "${COMPREPLY[@]}"
+. "$1/joold"; COMP_WORDS=(joold --sim) COMP_CWORD=1; _joold joold --sim joold
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+const FISH: &str = r#"
+source "$argv[1]/jooldctl.fish"; complete -C "jooldctl wat"
+source "$argv[1]/joold.fish"; complete -C "joold --sim"
+"#;
+
+#[test]
+fn every_shell_completes_the_command_lines() {
+    for (shell, script) in [("bash", BASH), ("zsh", ZSH), ("fish", FISH)] {
+        if Command::new(shell).arg("--version").output().is_err() {
+            skipped(&format!(
+                "there is no {shell}; install Debian's package {shell}"
+            ));
+            continue;
+        }
+        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let completions = top.join("packaging/completions").join(shell);
+        let folder = Folder::create();
+        let file = folder.file("script", script);
+        let mut command = program(shell);
+        command.env("HOME", folder.path()).env("TERM", "dumb");
+        let said = run_to_its_end(command.args([text(&file), text(&completions)]));
+        // fish has the explanations, too.
+        let words = said
+            .stdout
+            .lines()
+            .filter_map(|line| line.split('\t').next());
+        let words: Vec<&str> = words.collect();
+        assert_eq!(words, ["watch", "--simulated-jool"], "{shell}: {said:?}");
     }
 }

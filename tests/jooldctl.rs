@@ -10,12 +10,13 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use serde_json::Value;
 
 use common::bus::{Bus, loopback};
-use common::daemon::{Said, free_port, program, run_to_its_end};
+use common::daemon::{Folder, Said, free_port, program, run_to_its_end};
 use common::{wait_for, wait_until};
 
 /// Runs jooldctl on the bus.
@@ -58,6 +59,21 @@ fn without_a_bus_it_says_so() {
         said.stderr.contains("the system bus cannot be reached"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_bus_that_hangs_keeps_nobody_waiting() {
+    let folder = Folder::create();
+    let socket = folder.path().join("bus");
+    // Connections are taken by the kernel, and by nobody else.
+    let _hanging = UnixListener::bind(&socket).unwrap();
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let address = format!("unix:path={}", socket.display());
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", address);
+    let said = run_to_its_end(command.arg("status"));
+    assert_eq!(said.status, 69, "{said:?}");
+    let sentence = "jooldctl: the system bus cannot be reached: ";
+    assert!(said.stderr.starts_with(sentence), "{said:?}");
 }
 
 #[test]
@@ -126,8 +142,9 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
 
     let said = jooldctl(&bus, &["-i", "eth0", "advertise"]);
     assert_eq!(said.status, 0, "{said:?}");
-    let sent: u64 = said.stdout.split(' ').nth(1).unwrap().parse().unwrap();
-    assert!(sent > 0, "{said:?}");
+    let announces = said.stdout.strip_prefix("announces ");
+    let announces = announces.and_then(|text| text.strip_suffix(" sessions from now on\n"));
+    assert!(announces.unwrap().parse::<u64>().unwrap() > 0, "{said:?}");
 
     let said = jooldctl(&bus, &["-i", "eth0", "log-level", "debug"]);
     assert_eq!((said.status, &said.stdout[..]), (0, "debug\n"), "{said:?}");
@@ -174,6 +191,62 @@ fn watch_tells_rates_in_json_line_by_line() {
     assert_eq!(looks[2][0]["Name"], "eth0");
     let rate = looks[2][0]["Rates"]["local-records"].as_u64().unwrap();
     assert!(rate > 0, "{looks:?}");
+}
+
+#[test]
+fn watch_outlives_a_daemon_and_ends_with_its_reader() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = (free_port(), free_port());
+    let daemon = bus.joold("eth0", ports, 0);
+    daemon.logs("on the system bus");
+    let mut command = program(env!("CARGO_BIN_EXE_jooldctl"));
+    let mut watch = command
+        .env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address)
+        .arg("watch")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut shows = |text: &str| {
+        let line = lines.find(|line| line.as_ref().unwrap().contains(text));
+        assert!(line.is_some(), "{text}");
+    };
+    shows("● joold@eth0: ");
+    drop(daemon);
+    shows("○ joold@eth0 has ended; `systemctl status joold@eth0` tells why");
+    let daemon = bus.joold("eth0", ports, 0);
+    daemon.logs("on the system bus");
+    shows("● joold@eth0: ");
+    drop(lines);
+    let status = wait_for("the end of the watch", || watch.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_hangs_is_told_of_and_keeps_nobody_from_the_others() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = [free_port(), free_port()];
+    let hanging = bus.joold("bond0.64", (ports[0], ports[1]), 0);
+    let other = bus.joold("eth0", (ports[1], ports[0]), 0);
+    hanging.logs("on the system bus");
+    other.logs("on the system bus");
+    hanging.signal("STOP");
+    let sentence = "jooldctl: joold@bond0.64 does not answer; ";
+    for arguments in [&["status"][..], &["peers"], &["log-level"]] {
+        let arguments = [&["-i", "bond0.64"], arguments].concat();
+        let said = jooldctl(&bus, &arguments);
+        assert_eq!((said.status, &said.stdout[..]), (69, ""), "{said:?}");
+        assert!(said.stderr.starts_with(sentence), "{said:?}");
+    }
+    let said = jooldctl(&bus, &["-i", "eth0", "log-level"]);
+    assert_eq!((said.status, &said.stdout[..]), (0, "info\n"), "{said:?}");
+    let said = jooldctl(&bus, &["status", "--json"]);
+    assert_eq!(said.status, 69, "{said:?}");
+    assert!(said.stderr.starts_with(sentence), "{said:?}");
+    let shown: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((shown.len(), &shown[0]["Name"]), (1, &"eth0".into()));
+    hanging.signal("CONT");
+    assert_eq!(status(&bus).len(), 2);
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!(MESSAGE_ID = messages::FAILED.id, "{failure}");
+            systemd::failed(&failure.to_string());
             ExitCode::from(failure.exit_status())
         }
     }

@@ -53,20 +53,24 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<(), client::Er
     }
     let client = Client::connect().await?;
     match command {
-        Command::Status { json } => client::status(&client.daemons(instance)?, json).await,
-        Command::Peers { json } => client::peers(&client.daemons(instance)?, json).await,
-        Command::Watch { json } => client::watch(&client.daemons(instance)?, json).await,
-        Command::Reload => client.daemon(instance)?.reload().await,
+        Command::Status { json } => client::status(&client.daemons(instance).await?, json).await,
+        Command::Peers { json } => client::peers(&client.daemons(instance).await?, json).await,
+        Command::Watch { json } => client::watch(&client.daemons(instance).await?, json).await,
+        Command::Reload => client.daemon(instance).await?.reload().await,
         Command::Advertise => {
-            let sessions = client.daemon(instance)?.advertise().await?;
-            client::put(&format!("sent {sessions} sessions\n"))
+            let sessions = client.daemon(instance).await?.advertise().await?;
+            client::put(&format!("announces {sessions} sessions from now on\n"))
         }
         Command::Resync => {
-            let found = client.daemon(instance)?.resync().await?;
+            let found = client.daemon(instance).await?.resync().await?;
             client::put(&format!("compared: {found}\n"))
         }
         Command::LogLevel { level } => {
-            let level = client.daemon(instance)?.log_level(level.as_deref()).await?;
+            let level = client
+                .daemon(instance)
+                .await?
+                .log_level(level.as_deref())
+                .await?;
             client::put(&format!("{level}\n"))
         }
         Command::Check { .. } | Command::Demo { .. } | Command::Wait { .. } => Ok(()),

@@ -21,7 +21,7 @@ use crate::service::{Control, messages};
 use daemon::Daemon;
 use log_control::LogControl;
 
-pub use name::bus_name;
+pub use name::{bus_name, likely_name};
 
 /// The object that stands for the daemon.
 pub const PATH: &str = "/mx/jool/Joold1";

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
+use terminal_size::terminal_size;
+use tokio::time::timeout;
 use zbus::proxy::MethodFlags;
 use zbus::wire::DynamicDeserialize;
 use zbus::{Connection, DynamicType, OwnedVariant, Proxy, Variant, fdo};
 
-use crate::bus::{INTERFACE, PATH, bus_name};
-use view::{Style, clock};
+use crate::bus::{INTERFACE, PATH, bus_name, likely_name};
+use view::{Style, WIDTH, clock};
 
 pub use wait::wait_synced;
 
@@ -25,6 +27,8 @@ const LOG_INTERFACE: &str = "org.freedesktop.LogControl1";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// How often `watch` looks.
 const REFRESH: Duration = Duration::from_secs(1);
+/// How long a daemon, or the bus, may take for an answer. It comes at once, unless one of them hangs.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// How often the end of a comparison is looked for.
 const RESYNC_LOOK: Duration = Duration::from_millis(200);
 
@@ -44,6 +48,10 @@ pub enum Error {
         /// Those that are.
         running: Vec<String>,
     },
+    /// The one with this name has ended since it was found.
+    Gone(String),
+    /// The one with this name is on the bus and says nothing.
+    Silent(String),
     /// The daemon said no.
     Refused(String),
     /// It is not for this user.
@@ -78,6 +86,15 @@ impl fmt::Display for Error {
             Self::NotRunning { name, running } => {
                 write!(f, "joold@{name} is not running; running: {}", running.join(", "))
             }
+            Self::Gone(name) => write!(
+                f,
+                "joold@{name} has ended; `systemctl status joold@{name}` tells why"
+            ),
+            Self::Silent(name) => write!(
+                f,
+                "joold@{name} does not answer; `systemctl status joold@{name}` tells how it stands, \
+                 and `systemctl restart joold@{name}` replaces it"
+            ),
             // The daemon's own words are a sentence already.
             Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
             Self::NotInTime(limit, reason) => {
@@ -104,7 +121,11 @@ impl Error {
     /// 1 refused.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::NoBus(_) | Self::NoDaemon | Self::NotRunning { .. } => 69,
+            Self::NoBus(_)
+            | Self::NoDaemon
+            | Self::NotRunning { .. }
+            | Self::Gone(_)
+            | Self::Silent(_) => 69,
             Self::Several(_) => 64,
             Self::NotInTime(..) => 75,
             Self::Denied(_) => 77,
@@ -138,8 +159,8 @@ impl From<io::Error> for Error {
 #[derive(Debug)]
 pub struct Client {
     bus: Connection,
-    /// Their names, as in `joold@NAME`, in order.
-    running: Vec<String>,
+    /// Their names there, in order.
+    names: Vec<String>,
 }
 
 /// One daemon.
@@ -154,22 +175,47 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// There is no bus.
+    /// There is no bus, or it hangs.
     pub async fn connect() -> Result<Self, Error> {
+        let found = timeout(ANSWER_LIMIT, Self::find()).await;
+        found.unwrap_or_else(|_| {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            Err(Error::NoBus(error.into()))
+        })
+    }
+
+    async fn find() -> Result<Self, Error> {
         let bus = Connection::system().await.map_err(Error::NoBus)?;
         let names = fdo::DBusProxy::new(&bus).await?.list_names().await;
         let names = names.map_err(|error| Error::Bus(error.into()))?;
         let prefix = format!("{INTERFACE}.");
+        let names = names.iter().map(ToString::to_string);
+        let mut names: Vec<_> = names.filter(|name| name.starts_with(&prefix)).collect();
+        names.sort_unstable();
+        Ok(Self { bus, names })
+    }
+
+    /// Their names, as in `joold@NAME`, in order; of one that does not answer the likeliest.
+    async fn running(&self) -> Result<Vec<String>, Error> {
         let mut running = Vec::new();
-        for name in names.iter().filter(|name| name.starts_with(&prefix)) {
-            let proxy = Proxy::new(&bus, name.as_str(), PATH, INTERFACE).await?;
-            // One that has gone since is none of them.
-            if let Ok(name) = proxy.get_property::<String>("Name").await {
-                running.push(name);
+        for name in &self.names {
+            let proxy = Proxy::new(&self.bus, name.as_str(), PATH, INTERFACE).await?;
+            match timeout(ANSWER_LIMIT, proxy.get_property::<String>("Name")).await {
+                Ok(Ok(name)) => running.push(name),
+                // One that has gone since is none of them.
+                Ok(Err(_)) => {}
+                Err(_) => running.extend(likely_name(name)),
             }
         }
         running.sort_unstable();
-        Ok(Self { bus, running })
+        Ok(running)
+    }
+
+    fn named(&self, name: &str) -> Daemon {
+        Daemon {
+            bus: self.bus.clone(),
+            name: name.to_owned(),
+        }
     }
 
     /// The one that is named, or the only one.
@@ -177,23 +223,20 @@ impl Client {
     /// # Errors
     ///
     /// There is none, or there are several.
-    pub fn daemon(&self, name: Option<&str>) -> Result<Daemon, Error> {
-        let name = match (name, &self.running[..]) {
-            (Some(name), running) if running.iter().any(|other| other == name) => name,
-            (Some(name), running) => {
-                return Err(Error::NotRunning {
-                    name: name.to_owned(),
-                    running: running.to_vec(),
-                });
-            }
-            (None, [name]) => name,
-            (None, []) => return Err(Error::NoDaemon),
-            (None, names) => return Err(Error::Several(names.to_vec())),
-        };
-        Ok(Daemon {
-            bus: self.bus.clone(),
-            name: name.to_owned(),
-        })
+    pub async fn daemon(&self, name: Option<&str>) -> Result<Daemon, Error> {
+        match name {
+            // Nobody else is asked, as one of them may hang.
+            Some(name) if self.names.contains(&bus_name(name)) => Ok(self.named(name)),
+            Some(name) => Err(Error::NotRunning {
+                name: name.to_owned(),
+                running: self.running().await?,
+            }),
+            None => match &self.running().await?[..] {
+                [name] => Ok(self.named(name)),
+                [] => Err(Error::NoDaemon),
+                names => Err(Error::Several(names.to_vec())),
+            },
+        }
     }
 
     /// The one that is named, or all.
@@ -201,16 +244,15 @@ impl Client {
     /// # Errors
     ///
     /// There is none.
-    pub fn daemons(&self, name: Option<&str>) -> Result<Vec<Daemon>, Error> {
-        match name {
-            Some(_) => Ok(vec![self.daemon(name)?]),
-            None if self.running.is_empty() => Err(Error::NoDaemon),
-            None => self
-                .running
-                .iter()
-                .map(|name| self.daemon(Some(name)))
-                .collect(),
+    pub async fn daemons(&self, name: Option<&str>) -> Result<Vec<Daemon>, Error> {
+        if name.is_some() {
+            return Ok(vec![self.daemon(name).await?]);
         }
+        let running = self.running().await?;
+        if running.is_empty() {
+            return Err(Error::NoDaemon);
+        }
+        Ok(running.iter().map(|name| self.named(name)).collect())
     }
 }
 
@@ -225,14 +267,50 @@ impl Daemon {
         .await?)
     }
 
+    /// What an error means, of which the bus may only have said that nobody was there.
+    fn failed(&self, error: zbus::Error) -> Error {
+        match error {
+            zbus::Error::FDO(error)
+                if matches!(
+                    *error,
+                    fdo::Error::ServiceUnknown(_)
+                        | fdo::Error::NameHasNoOwner(_)
+                        | fdo::Error::NoReply(_)
+                ) =>
+            {
+                Error::Gone(self.name.clone())
+            }
+            error => error.into(),
+        }
+    }
+
+    /// Calls a method that is not for everybody: where polkit knows whom to ask for a password, it
+    /// may, so that this can take long.
+    async fn ask<R>(
+        &self,
+        (object, interface, method): (&str, &str, &str),
+        arguments: &(impl Serialize + DynamicType),
+    ) -> Result<R, Error>
+    where
+        R: for<'d> DynamicDeserialize<'d>,
+    {
+        let proxy = self.proxy(object, interface).await?;
+        let flags = MethodFlags::ALLOW_INTERACTIVE_AUTH;
+        let answer = proxy.call_with_flags(method, flags, arguments).await;
+        let answer = answer.map_err(|error| self.failed(error))?;
+        answer.ok_or_else(|| Error::Refused(format!("{method} has no answer")))
+    }
+
     /// Every property, as JSON, with the daemon's name.
     ///
     /// # Errors
     ///
-    /// The daemon has gone.
+    /// The daemon has gone, or hangs.
     pub async fn properties(&self) -> Result<Map<String, Json>, Error> {
         let proxy = self.proxy(PATH, PROPERTIES).await?;
-        let all: HashMap<String, OwnedVariant> = proxy.call("GetAll", &(INTERFACE,)).await?;
+        let all = timeout(ANSWER_LIMIT, proxy.call("GetAll", &(INTERFACE,))).await;
+        let all = all.map_err(|_| Error::Silent(self.name.clone()))?;
+        let all: HashMap<String, OwnedVariant> = all.map_err(|error| self.failed(error))?;
         let mut properties: Map<String, Json> = all
             .into_iter()
             .map(|(name, value)| (name, to_json(&value)))
@@ -247,8 +325,7 @@ impl Daemon {
     ///
     /// Everything that is wrong with it.
     pub async fn reload(&self) -> Result<(), Error> {
-        let proxy = self.proxy(PATH, INTERFACE).await?;
-        ask(&proxy, "Reload", &()).await
+        self.ask((PATH, INTERFACE, "Reload"), &()).await
     }
 
     /// Has the whole table sent to the other nodes, and returns how many sessions that were.
@@ -257,8 +334,7 @@ impl Daemon {
     ///
     /// Why that is not possible now.
     pub async fn advertise(&self) -> Result<u64, Error> {
-        let proxy = self.proxy(PATH, INTERFACE).await?;
-        ask(&proxy, "Advertise", &()).await
+        self.ask((PATH, INTERFACE, "Advertise"), &()).await
     }
 
     /// Has everything compared, and waits for the end of it. Returns what was found, in words.
@@ -271,9 +347,8 @@ impl Daemon {
             let counters = properties.get("Counters").and_then(Json::as_object);
             counters.map_or(0, |counters| view::number(counters, "audits"))
         };
-        let proxy = self.proxy(PATH, INTERFACE).await?;
         let before = audits(&self.properties().await?);
-        let () = ask(&proxy, "Resync", &()).await?;
+        let () = self.ask((PATH, INTERFACE, "Resync"), &()).await?;
         loop {
             tokio::time::sleep(RESYNC_LOOK).await;
             let properties = self.properties().await?;
@@ -299,40 +374,38 @@ impl Daemon {
     /// The daemon does not know it, or forbids it.
     pub async fn log_level(&self, level: Option<&str>) -> Result<String, Error> {
         if let Some(level) = level {
-            let properties = self.proxy(LOG_OBJECT, PROPERTIES).await?;
             let value = (LOG_INTERFACE, "LogLevel", Variant::from(level));
-            ask::<()>(&properties, "Set", &value).await?;
+            let set = (LOG_OBJECT, PROPERTIES, "Set");
+            self.ask::<()>(set, &value).await?;
         }
         let proxy = self.proxy(LOG_OBJECT, LOG_INTERFACE).await?;
-        Ok(proxy.get_property("LogLevel").await?)
+        let level = timeout(ANSWER_LIMIT, proxy.get_property("LogLevel")).await;
+        let level = level.map_err(|_| Error::Silent(self.name.clone()))?;
+        level.map_err(|error| self.failed(error))
     }
 }
 
-/// Calls a method that is not for everybody: where polkit knows whom to ask for a password, it may.
-async fn ask<R>(
-    proxy: &Proxy<'_>,
-    method: &str,
-    arguments: &(impl Serialize + DynamicType),
-) -> Result<R, Error>
-where
-    R: for<'d> DynamicDeserialize<'d>,
-{
-    let flags = MethodFlags::ALLOW_INTERACTIVE_AUTH;
-    let answer = proxy.call_with_flags(method, flags, arguments).await?;
-    answer.ok_or_else(|| Error::Refused(format!("{method} has no answer")))
+/// What the daemons that answer have to say, and why another one does not, if any. The others are
+/// shown all the same.
+async fn look(daemons: &[Daemon]) -> (Vec<Map<String, Json>>, Option<Error>) {
+    let (mut all, mut failure) = (Vec::new(), None);
+    for daemon in daemons {
+        match daemon.properties().await {
+            Ok(properties) => all.push(properties),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    (all, failure)
 }
 
 /// Prints the state of daemons: a picture, or a JSON array.
 ///
 /// # Errors
 ///
-/// A daemon has gone.
+/// A daemon has gone, or hangs.
 pub async fn status(daemons: &[Daemon], json: bool) -> Result<(), Error> {
     let style = Style::of_stdout();
-    let mut all = Vec::new();
-    for daemon in daemons {
-        all.push(daemon.properties().await?);
-    }
+    let (all, failure) = look(daemons).await;
     let text = if json {
         format!("{}\n", Json::from_iter(all.into_iter().map(Json::Object)))
     } else {
@@ -342,87 +415,99 @@ pub async fn status(daemons: &[Daemon], json: bool) -> Result<(), Error> {
             .collect();
         pictures.join("\n")
     };
-    put(&text)
+    put(&text)?;
+    failure.map_or(Ok(()), Err)
 }
 
 /// Prints the peers of daemons: a table, or a JSON array.
 ///
 /// # Errors
 ///
-/// A daemon has gone.
+/// A daemon has gone, or hangs.
 pub async fn peers(daemons: &[Daemon], json: bool) -> Result<(), Error> {
     let style = Style::of_stdout();
-    let mut all = Vec::new();
-    for daemon in daemons {
-        let mut properties = daemon.properties().await?;
-        all.push((
-            daemon.name.clone(),
-            properties.remove("Peers").unwrap_or_default(),
-        ));
-    }
-    if json {
-        let objects = all
-            .into_iter()
-            .map(|(name, peers)| json!({ "Name": name, "Peers": peers }));
-        return put(&format!("{}\n", Json::from_iter(objects)));
-    }
-    let several = all.len() > 1;
-    let tables: Vec<String> = all
+    let (all, failure) = look(daemons).await;
+    let all: Vec<(&str, &Json)> = all
         .iter()
-        .map(|(name, peers)| {
-            let table = peers::full_table(name, peers, &style, clock());
-            match peers.as_array() {
-                Some(peers) if several && !peers.is_empty() => format!("joold@{name}\n{table}"),
-                _ => table,
-            }
+        .map(|properties| {
+            let peers = properties.get("Peers").unwrap_or(&Json::Null);
+            (view::text(properties, "Name"), peers)
         })
         .collect();
-    put(&tables.join("\n"))
+    let text = if json {
+        let objects = all
+            .iter()
+            .map(|(name, peers)| json!({ "Name": name, "Peers": peers }));
+        format!("{}\n", Json::from_iter(objects))
+    } else {
+        let tables: Vec<String> = all
+            .iter()
+            .map(|(name, peers)| {
+                let table = peers::full_table(name, peers, &style, clock());
+                match peers.as_array() {
+                    Some(peers) if daemons.len() > 1 && !peers.is_empty() => {
+                        format!("joold@{name}\n{table}")
+                    }
+                    _ => table,
+                }
+            })
+            .collect();
+        tables.join("\n")
+    };
+    put(&text)?;
+    failure.map_or(Ok(()), Err)
 }
 
-/// Shows daemons, every second anew, until it is interrupted: a picture, or a JSON array per line.
+/// Shows daemons, every second anew, until it is interrupted or its reader has gone: a picture, or a
+/// JSON array per line. One that ends, or hangs, is shown as such, and is in no array, until it is
+/// back.
 ///
 /// # Errors
 ///
-/// A daemon has gone.
+/// The bus has gone.
 pub async fn watch(daemons: &[Daemon], json: bool) -> Result<(), Error> {
-    let style = Style::of_stdout();
-    let mut before: Vec<Map<String, Json>> = Vec::new();
+    let mut before: HashMap<&str, Map<String, Json>> = HashMap::new();
     let mut looked = Instant::now();
-    if style.terminal && !json {
+    if Style::of_stdout().terminal && !json {
         put("\x1b[2J")?;
     }
     loop {
+        // A terminal's size may have changed.
+        let style = Style::of_stdout();
         let elapsed = looked.elapsed();
         looked = Instant::now();
-        let mut all = Vec::new();
+        let mut all = HashMap::new();
+        let (mut objects, mut pictures) = (Vec::new(), Vec::new());
         for daemon in daemons {
-            all.push(daemon.properties().await?);
-        }
-        let with_rates = all.iter().enumerate().map(|(number, properties)| {
-            let rates = view::rates(properties, before.get(number), elapsed);
-            (properties, rates)
-        });
-        let text = if json {
-            let objects = with_rates.map(|(properties, rates)| {
-                let mut object = properties.clone();
-                object.insert("Rates".to_owned(), rates.into());
-                Json::Object(object)
-            });
-            format!("{}\n", Json::from_iter(objects))
-        } else {
-            let pictures: Vec<String> = with_rates
-                .map(|(properties, rates)| view::live(properties, &rates, &style, clock()))
-                .collect();
-            let text = pictures.join("\n");
-            if style.terminal {
-                // From the top, over what was there, so that nothing flickers.
-                format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
+            let name = daemon.name.as_str();
+            let mut properties = match daemon.properties().await {
+                Ok(properties) => properties,
+                Err(error @ (Error::Gone(_) | Error::Silent(_))) => {
+                    pictures.push(view::absent(&error.to_string(), &style));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let rates = view::rates(&properties, before.get(name), elapsed);
+            if json {
+                all.insert(name, properties.clone());
+                properties.insert("Rates".to_owned(), rates.into());
+                objects.push(Json::Object(properties));
             } else {
-                format!("{text}\n")
+                pictures.push(view::live(&properties, &rates, &style, clock()));
+                all.insert(name, properties);
             }
+        }
+        let text = if json {
+            format!("{}\n", Json::from_iter(objects))
+        } else if style.terminal {
+            style.frame(&pictures.join("\n"))
+        } else {
+            format!("{}\n", pictures.join("\n"))
         };
-        put(&text)?;
+        if !put_to_reader(&text)? {
+            return Ok(());
+        }
         before = all;
         tokio::time::sleep(REFRESH).await;
     }
@@ -434,10 +519,15 @@ pub async fn watch(daemons: &[Daemon], json: bool) -> Result<(), Error> {
 ///
 /// It cannot be written.
 pub fn put(text: &str) -> Result<(), Error> {
+    put_to_reader(text).map(drop)
+}
+
+/// Prints text, and says whether there still is a reader.
+fn put_to_reader(text: &str) -> Result<bool, Error> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => Ok(result.map(|()| true)?),
     }
 }
 
@@ -474,9 +564,13 @@ impl Style {
     fn of_stdout() -> Self {
         let terminal = io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+        let size = terminal_size().map(|(width, height)| (width.0.into(), height.0.into()));
+        let (columns, lines) = size.unwrap_or((WIDTH, usize::MAX));
         Self {
             terminal,
             colour: terminal && !plain,
+            columns: columns.min(WIDTH),
+            lines,
         }
     }
 }

@@ -11,6 +11,9 @@ use super::peers;
 pub(super) struct Style {
     pub(super) terminal: bool,
     pub(super) colour: bool,
+    /// Of the terminal, if there is one; at most [`WIDTH`].
+    pub(super) columns: usize,
+    pub(super) lines: usize,
 }
 
 pub(super) const GOOD: &str = "1;32";
@@ -18,8 +21,8 @@ pub(super) const DOUBTFUL: &str = "1;33";
 pub(super) const BAD: &str = "1;31";
 pub(super) const FAINT: &str = "2";
 
-/// Columns that every terminal has.
-const WIDTH: usize = 80;
+/// Columns that are used, where the terminal has as many.
+pub(super) const WIDTH: usize = 80;
 /// Columns of a bar.
 const BAR: u64 = 20;
 
@@ -32,7 +35,7 @@ impl Style {
         }
     }
 
-    /// Lines of at most [`WIDTH`] columns after an indent, broken between words; one line where
+    /// Lines of at most the terminal's columns after an indent, broken between words; one line where
     /// there is no terminal, for programs that look for something in it.
     pub(super) fn fold(&self, indent: usize, text: &str) -> Vec<String> {
         if !self.terminal {
@@ -44,7 +47,7 @@ impl Style {
             let used = indent + line.chars().count();
             if line.is_empty() {
                 line.push_str(word);
-            } else if used + 1 + word.chars().count() <= WIDTH {
+            } else if used + 1 + word.chars().count() <= self.columns {
                 line.push(' ');
                 line.push_str(word);
             } else {
@@ -53,6 +56,47 @@ impl Style {
         }
         lines
     }
+
+    /// Text for the whole terminal, over what was there, so that nothing flickers. What does not
+    /// fit is cut off: a terminal that wraps or scrolls would show the end, and the beginning says
+    /// whether it is safe to fail over.
+    pub(super) fn frame(&self, text: &str) -> String {
+        let all = text.lines().count();
+        let shown = if all > self.lines {
+            self.lines.saturating_sub(1)
+        } else {
+            all
+        };
+        // From the top; each line is erased first.
+        let mut frame = "\x1b[H".to_owned();
+        for (number, line) in text.lines().take(shown).enumerate() {
+            let newline = if number > 0 { "\n" } else { "" };
+            // Writing to a String cannot fail.
+            let _ = write!(frame, "{newline}\x1b[K{}", cut(line, self.columns));
+        }
+        if all > shown {
+            let rest = format!("… {} more lines", all - shown);
+            let _ = write!(frame, "\n\x1b[K{}", self.paint(FAINT, &rest));
+        } else if shown < self.lines {
+            frame += "\n\x1b[J";
+        }
+        frame
+    }
+}
+
+/// The beginning of a painted line, in so many columns, with everything that paints.
+fn cut(line: &str, columns: usize) -> String {
+    let (mut used, mut painting) = (0, false);
+    let fits = |c: &char| {
+        painting |= *c == '\x1b';
+        if painting {
+            painting = *c != 'm';
+            return true;
+        }
+        used += 1;
+        used <= columns
+    };
+    line.chars().filter(fits).collect()
 }
 
 /// Counters of what did not get where it was to go, and what each is called here.
@@ -263,6 +307,13 @@ fn title(properties: &Map<String, Json>, style: &Style) -> String {
     let lines = style.fold(2, &format!("{name} {failover}"));
     let lines: Vec<String> = lines.iter().map(|line| style.paint(colour, line)).collect();
     format!("{} {}\n", style.paint(colour, dot), lines.join("\n  "))
+}
+
+/// One daemon that has nothing to say, for this reason.
+pub(super) fn absent(reason: &str, style: &Style) -> String {
+    let lines = style.fold(2, reason);
+    let lines: Vec<String> = lines.iter().map(|line| style.paint(BAD, line)).collect();
+    format!("{} {}\n", style.paint(BAD, "○"), lines.join("\n  "))
 }
 
 /// What is on its way from another node.
@@ -505,10 +556,12 @@ mod tests {
     const PLAIN: Style = Style {
         terminal: false,
         colour: false,
+        columns: WIDTH,
+        lines: usize::MAX,
     };
     const TERMINAL: Style = Style {
         terminal: true,
-        colour: false,
+        ..PLAIN
     };
     /// The moment that the pictures are of.
     const NOW: u64 = 60_000_000;
@@ -672,6 +725,46 @@ mod tests {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
         assert!(all.contains("a-name-that-is-longer…"), "{all}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_narrow_lines() {
+        let narrow = Style {
+            columns: 40,
+            ..TERMINAL
+        };
+        let properties = with(&json!({
+            "FailoverSafe": false, "FailoverReason": "no other joold is heard, so no node can take over",
+            "Peers": [],
+        }));
+        for line in status(&properties, &narrow, NOW).lines() {
+            assert!(line.chars().count() <= 40, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_frame_has_the_terminals_lines_and_begins_with_the_first() {
+        let low = |lines| Style { lines, ..TERMINAL };
+        assert_eq!(
+            low(4).frame("a\n\nb\n"),
+            "\x1b[H\x1b[Ka\n\x1b[K\n\x1b[Kb\n\x1b[J"
+        );
+        assert_eq!(low(3).frame("a\n\nb\n"), "\x1b[H\x1b[Ka\n\x1b[K\n\x1b[Kb");
+        assert_eq!(
+            low(2).frame("a\n\nb\n"),
+            "\x1b[H\x1b[Ka\n\x1b[K… 2 more lines"
+        );
+    }
+
+    #[test]
+    fn a_painted_line_is_cut_to_the_terminals_columns() {
+        for (line, expected) in [
+            ("ab\x1b[1;31mcde\x1b[0mf", "ab\x1b[1;31mc\x1b[0m"),
+            ("● ä", "● ä"),
+            ("1234", "123"),
+        ] {
+            assert_eq!(cut(line, 3), expected);
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub async fn wait_synced(name: Option<&str>, limit: Option<Duration>) -> Result<
 
 /// Why it is not synced, if it is not.
 async fn look(name: Option<&str>) -> Result<Option<String>, Error> {
-    let daemon = Client::connect().await?.daemon(name)?;
+    let daemon = Client::connect().await?.daemon(name).await?;
     let properties = daemon.properties().await?;
     let (state, reason) = (text(&properties, "State"), text(&properties, "StateReason"));
     let mut answer = format!("joold@{} is {state}", daemon.name);

@@ -68,9 +68,12 @@ impl<J: Jool> Node<J> {
         let repairs = std::mem::take(&mut instance.repairs);
         if let Some(refusal) = instance.unrepaired.take() {
             warn!(
+                MESSAGE_ID = messages::UNREPAIRED.id,
+                JOOLD_INSTANCE = instance.name.as_str(),
                 "settings of the Jool instance that suit session synchronisation could not be set, \
                  sessions are synchronised all the same: {refusal}"
             );
+            self.went_wrong(refusal);
         }
         let name = journal::instance(&instance);
         if !self.attached {
@@ -142,8 +145,7 @@ impl<J: Jool> Node<J> {
                     journal::limit(limit)
                 );
             }
-            self.snapshot
-                .send_modify(|snapshot| snapshot.last_error = text);
+            self.went_wrong(text);
             self.enter(state);
         }
         Ok(())

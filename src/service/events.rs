@@ -16,9 +16,41 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What was told of the current minute's events.
 #[derive(Debug)]
 pub(super) struct Told {
-    pub(super) since: Instant,
-    pub(super) told: u32,
-    pub(super) untold: u32,
+    since: Instant,
+    told: u32,
+    untold: u32,
+}
+
+impl Told {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            told: 0,
+            untold: 0,
+        }
+    }
+
+    /// Begins another minute when this one is over, and says how many events were not told in it,
+    /// if any.
+    fn minute(&mut self, now: Instant) -> Option<u32> {
+        if now < self.since + MINUTE {
+            return None;
+        }
+        let untold = self.untold;
+        *self = Self::new(now);
+        (untold > 0).then_some(untold)
+    }
+
+    /// Counts an event, and says whether it is to be told.
+    fn may_tell(&mut self) -> bool {
+        let may = self.told < MOST_EVENTS;
+        if may {
+            self.told += 1;
+        } else {
+            self.untold += 1;
+        }
+        may
+    }
 }
 
 /// A state is written to the log when it has lasted so long: a datagram that was lost is repaired
@@ -30,26 +62,14 @@ impl<J: Jool> Node<J> {
     ///
     /// Strangers can cause some of it, so only so much in a minute.
     pub(super) fn tell_events(&mut self) {
+        if let Some(untold) = self.events.minute(Instant::now()) {
+            warn!(
+                "{untold} more events were not told; somebody on the sync network may make them up"
+            );
+        }
         while let Some(event) = self.engine.poll_event() {
-            let now = Instant::now();
-            if now >= self.events.since + MINUTE {
-                if self.events.untold > 0 {
-                    warn!(
-                        "{} more events were not told; somebody on the sync network may make them up",
-                        self.events.untold
-                    );
-                }
-                self.events = Told {
-                    since: now,
-                    told: 0,
-                    untold: 0,
-                };
-            }
-            if self.events.told < MOST_EVENTS {
-                self.events.told += 1;
+            if self.events.may_tell() {
                 tell(&event);
-            } else {
-                self.events.untold += 1;
             }
         }
     }
@@ -149,12 +169,12 @@ fn tell(event: &Event) {
              them the same",
             what.name()
         ),
-        Event::DriftEnded { name, what } => {
-            info!(
-                "{} of our own Jool and of {name}'s are the same again",
-                what.name()
-            );
-        }
+        Event::DriftEnded { name, what } => info!(
+            JOOLD_PEER = name.as_str(),
+            JOOLD_SETTING = what.name(),
+            "{} of our own Jool and of {name}'s are the same again",
+            what.name()
+        ),
         Event::Namesake(address) => error!(
             MESSAGE_ID = messages::NAMESAKE.id,
             JOOLD_ADDRESS = %address,
@@ -162,8 +182,30 @@ fn tell(event: &Event) {
              \"node name\" in one of the two"
         ),
         Event::ForeignVersion(address) => warn!(
+            MESSAGE_ID = messages::FOREIGN_VERSION.id,
+            JOOLD_ADDRESS = %address,
             "{address} speaks another version of the protocol, or is no joold; its frames are \
              ignored and counted, this is said once"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_told_is_told_of_when_the_minute_ends_without_another_event() {
+        let start = Instant::now();
+        let mut told = Told::new(start);
+        let events = 0..MOST_EVENTS + 7;
+        assert_eq!(
+            events.filter(|_| told.may_tell()).count(),
+            MOST_EVENTS as usize
+        );
+        assert_eq!(told.minute(start + MINUTE - Duration::from_millis(1)), None);
+        assert_eq!(told.minute(start + MINUTE), Some(7));
+        assert!(told.may_tell());
+        assert_eq!(told.minute(start + 3 * MINUTE), None);
     }
 }

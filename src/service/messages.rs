@@ -133,6 +133,22 @@ pub const NAMESAKE: Message = Message {
     name: "namesake",
 };
 
+/// Another node, or a program that is none, speaks another version of the protocol.
+pub const FOREIGN_VERSION: Message = Message {
+    id: "91d39ca8410e446ea6fdf166dc03711b",
+    name: "foreign version",
+};
+/// The socket unit listens elsewhere than the configuration says.
+pub const SOCKET_ELSEWHERE: Message = Message {
+    id: "334f73c281b04c0cb48cf13fe568c7ff",
+    name: "socket elsewhere",
+};
+/// Jool refused settings that suit session synchronisation.
+pub const UNREPAIRED: Message = Message {
+    id: "2703cb21a58a4f4682f74d514e711133",
+    name: "settings refused",
+};
+
 /// Every message.
 pub const MESSAGES: &[Message] = &[
     STARTED,
@@ -159,6 +175,9 @@ pub const MESSAGES: &[Message] = &[
     AUDITED,
     DRIFT,
     NAMESAKE,
+    FOREIGN_VERSION,
+    SOCKET_ELSEWHERE,
+    UNREPAIRED,
 ];
 
 #[cfg(test)]

@@ -144,11 +144,7 @@ impl<J: Jool> Node<J> {
             told_state: replication::State::Waiting,
             seen_state: (replication::State::Waiting, now),
             state_shown: now,
-            events: Told {
-                since: now,
-                told: 0,
-                untold: 0,
-            },
+            events: Told::new(now),
             counters: Counters::default(),
             reported: Counters::default(),
             last_refusal: None,
@@ -459,6 +455,12 @@ impl<J: Jool> Node<J> {
         }
     }
 
+    /// Keeps what went wrong for whoever looks.
+    pub(super) fn went_wrong(&mut self, text: String) {
+        self.snapshot
+            .send_modify(|snapshot| snapshot.last_error = text);
+    }
+
     /// Tells what was dropped since the last time, at the first drop at once and then every minute.
     pub(super) fn report_drops(&mut self, now: Instant) {
         if now < self.next_report {
@@ -468,19 +470,23 @@ impl<J: Jool> Node<J> {
             warn!(MESSAGE_ID = messages::DROPPED.id, "dropped: {drops}");
             if let Some(refusal) = self.last_refusal.take() {
                 warn!("{refusal}");
+                self.went_wrong(refusal);
             }
-            let network = &self.counters.network;
+            let network = self.counters.network;
             if let (Some(failure), true) = (
                 network.last_failure,
                 self.counters.unsent() > self.reported.unsent(),
             ) {
                 warn!("{failure}");
+                self.went_wrong(failure.to_string());
             }
             if let (Some(errno), true) = (
                 network.last_receive_error,
                 network.receive_errors > self.reported.network.receive_errors,
             ) {
-                warn!("receiving failed: {}", errno.desc());
+                let failure = format!("receiving failed: {}", errno.desc());
+                warn!("{failure}");
+                self.went_wrong(failure);
             }
             self.reported = self.counters;
             self.next_report = now + REPORT_INTERVAL;
@@ -495,6 +501,7 @@ impl<J: Jool> Node<J> {
                 }
                 InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => {
                     error!(MESSAGE_ID = messages::INTERFACE_LOST.id, "{event}");
+                    self.went_wrong(event.to_string());
                 }
             }
         }
@@ -529,6 +536,7 @@ fn open_network(settings: &net::Settings, socket: Option<OwnedFd>) -> Result<Net
     match Network::from_socket(socket, settings) {
         Err(elsewhere @ OpenError::Elsewhere { .. }) => {
             warn!(
+                MESSAGE_ID = messages::SOCKET_ELSEWHERE.id,
                 "{elsewhere}; an own socket is used. `systemctl daemon-reload` and a restart of the \
                  socket unit bring both together"
             );

@@ -119,9 +119,9 @@ impl Systemd {
         }
     }
 
-    /// The daemon ends.
+    /// The daemon ends. systemd goes on to show the last line, which must not tell of peers then.
     pub(super) fn stopping(&self) {
-        notify(&[NotifyState::Stopping]);
+        notify(&[NotifyState::Stopping, NotifyState::Status("stopped")]);
     }
 }
 
@@ -131,6 +131,11 @@ pub fn keep(descriptor: BorrowedFd<'_>, name: &str) {
     if let Err(error) = sd_notify::notify_with_fds(&state, &[descriptor]) {
         warn!("systemd does not keep the descriptor \"{name}\": {error}");
     }
+}
+
+/// The daemon ends by itself, for this reason, which `systemctl status` shows.
+pub fn failed(reason: &str) {
+    notify(&[NotifyState::Status(reason)]);
 }
 
 /// systemd that does not listen is no reason to stop.

@@ -46,6 +46,13 @@ shows 'attached to Jool' journalctl --no-pager -u joold@eth0
 shows 'Subject: Sessions are synchronised from now on' journalctl --no-pager -x -u joold@eth0
 shows 'attached to Jool' journalctl --no-pager MESSAGE_ID=dfd6dbe990a94a169e1004b3aaf7e4ea
 shows 'guest is there' journalctl --no-pager JOOLD_PEER=guest
+# A live view, in a terminal and for programs.
+timeout 5 script --quiet --command 'stty rows 24 columns 80; exec jooldctl -i eth0 watch' /dev/null >"$LOGS/watch.log" 2>&1 </dev/null || true
+[ "$(grep -c $'\e\\[H\e\\[K.*joold@eth0: ' "$LOGS/watch.log")" -ge 2 ] || fail "jooldctl watch does not draw anew"
+for pattern in 'State: .*synced for' 'Received: .*records/s in' 'Dropped: ' 'fd64::1'; do
+    grep -q -e "$pattern" "$LOGS/watch.log" || fail "\"$pattern\" is not to be seen in jooldctl watch"
+done
+[ "$(timeout 20 jooldctl watch --json | head -n 2 | grep -c '"Rates":')" = 2 ] || fail "jooldctl watch has no rates for programs"
 say "systemctl, busctl, journalctl and jooldctl show it"
 
 # --- Log level.

@@ -59,7 +59,10 @@ another_process sA "${before% *}" || fail "the upgrade has not restarted joold@s
 another_process sB "${before#* }" || fail "the upgrade has not restarted joold@sB"
 
 # --- Stopped is stopped.
+systemctl enable --quiet joold@sB
 systemctl stop joold@sB
+status_is sB '^stopped$' || fail "of a stopped joold@sB systemd shows: $(property sB StatusText)"
+systemctl disable --quiet joold@sB
 new_sessions 2
 is joold@sB.service inactive || fail "joold@sB is not stopped while its peer sends"
 is joold@sB.socket inactive || fail "joold@sB's socket stays open after a stop"
@@ -120,6 +123,7 @@ ip -n A link set sA name away
 systemctl start --no-block joold@sA
 tried_again() { [ "$(property "$1" NRestarts)" != 0 ]; }
 wait_for 60 "joold@sA is tried again" tried_again sA
+wait_for 10 "the status of joold@sA tells which interface is missing" status_is sA '"sA"'
 ip -n A link set away name sA
 ip -n A addr replace fd64::1/64 dev sA
 ip -n A link set sA up
