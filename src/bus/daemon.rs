@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch::Ref;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{BoxDBusError, Connection, DBusError, SerializeDict, Type, interface};
@@ -135,15 +136,15 @@ impl Daemon {
         self.control.clone()
     }
 
-    fn snapshot(&self) -> Snapshot {
-        self.control.snapshot()
+    fn snapshot(&self) -> Ref<'_, Snapshot> {
+        self.control.look()
     }
 
     /// Something of the Jool that it works with; empty without one.
     fn of_jool(&self, part: impl FnOnce(&Instance) -> String) -> String {
-        match self.snapshot().state {
+        match &self.snapshot().state {
             State::Waiting(_) => String::new(),
-            State::Running(instance) => part(&instance),
+            State::Running(instance) => part(instance),
         }
     }
 }
@@ -225,7 +226,7 @@ impl Daemon {
 
     #[zbus(property)]
     fn node_name(&self) -> String {
-        self.snapshot().status.name
+        self.snapshot().status.name.clone()
     }
 
     #[zbus(property)]
@@ -249,17 +250,22 @@ impl Daemon {
 
     #[zbus(property)]
     fn failover_to(&self) -> String {
-        self.snapshot().status.failover.unwrap_or_default()
+        self.snapshot().status.failover.clone().unwrap_or_default()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn failover_reason(&self) -> String {
-        self.snapshot().status.failover.err().unwrap_or_default()
+        self.snapshot()
+            .status
+            .failover
+            .clone()
+            .err()
+            .unwrap_or_default()
     }
 
     #[zbus(property)]
     fn instance(&self) -> String {
-        self.snapshot().instance
+        self.snapshot().instance.clone()
     }
 
     #[zbus(property)]
@@ -279,7 +285,7 @@ impl Daemon {
 
     #[zbus(property)]
     fn configuration_files(&self) -> Vec<String> {
-        let files = self.snapshot().configuration.files;
+        let files = self.snapshot().configuration.files.clone();
         let names = files.iter().map(|file| file.display().to_string());
         names.collect()
     }
@@ -291,7 +297,7 @@ impl Daemon {
 
     #[zbus(property)]
     fn configuration_problems(&self) -> Vec<String> {
-        let problems = self.snapshot().configuration.problems;
+        let problems = self.snapshot().configuration.problems.clone();
         problems.lines().map(str::to_owned).collect()
     }
 
@@ -311,23 +317,23 @@ impl Daemon {
 
     #[zbus(property)]
     fn configured_peers(&self) -> Vec<String> {
-        let peers = self.snapshot().addresses.peers;
+        let peers = self.snapshot().addresses.peers.clone();
         peers.iter().map(SocketAddr::to_string).collect()
     }
 
     #[zbus(property)]
     fn receive_interface(&self) -> String {
-        self.snapshot().addresses.receive_interface
+        self.snapshot().addresses.receive_interface.clone()
     }
 
     #[zbus(property)]
     fn send_interface(&self) -> String {
-        self.snapshot().addresses.send_interface
+        self.snapshot().addresses.send_interface.clone()
     }
 
     #[zbus(property)]
     fn last_error(&self) -> String {
-        self.snapshot().last_error
+        self.snapshot().last_error.clone()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -352,7 +358,7 @@ impl Daemon {
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn transfer(&self) -> TransferEntry {
-        let transfer = self.snapshot().status.transfer;
+        let transfer = self.snapshot().status.transfer.clone();
         transfer.map(TransferEntry::new).unwrap_or_default()
     }
 

@@ -76,7 +76,11 @@ impl Sources {
 
     /// The first file, unless it is missing and may be.
     fn network(&self) -> Option<&PathBuf> {
-        let missing = |path: &&PathBuf| matches!(path.try_exists(), Ok(false));
+        // A link to nowhere is a mistake, and not the absence of a file.
+        let missing = |path: &&PathBuf| {
+            let found = path.symlink_metadata();
+            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
         self.network
             .as_ref()
             .filter(|path| !(self.network_is_optional && missing(path)))
@@ -396,6 +400,20 @@ mod tests {
         sources.network = folder.file("eth0.json", STOCK_INSTANCE);
         assert_eq!(load(&sources).unwrap().jool.instance, "nat64");
         assert_eq!(sources.files().count(), 1);
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_no_missing_optional_file() {
+        let folder = Folder::new("dangling");
+        let file = folder.0.join("eth0.json");
+        std::os::unix::fs::symlink(folder.0.join("nowhere.json"), &file).unwrap();
+        let sources = Sources {
+            network: Some(file),
+            network_is_optional: true,
+            ..Sources::default()
+        };
+        let Problems(problems) = load(&sources).unwrap_err();
+        assert!(problems[0].message.contains("No such file or directory"));
     }
 
     #[test]

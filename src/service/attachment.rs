@@ -35,7 +35,12 @@ impl<J: Jool> Node<J> {
             } else {
                 CHECK_INTERVAL
             };
-        match self.jool.attach() {
+        let mut found = self.jool.attach();
+        if found.is_err() && self.attached {
+            // An answer that was lost is no lost Jool.
+            found = self.jool.attach();
+        }
+        match found {
             Ok(instance) => self.attached_to(instance, now),
             Err(reason) => self.detached_from(reason, now)?,
         }

@@ -16,6 +16,8 @@ pub(super) struct Reading {
     began: Instant,
     protocols: &'static [Protocol],
     after: Option<Identity>,
+    /// Sessions that are none, as far as we can read them.
+    rejected: u64,
 }
 
 impl<J: Jool> Node<J> {
@@ -28,6 +30,7 @@ impl<J: Jool> Node<J> {
                 began: now,
                 protocols: &Protocol::ALL,
                 after: None,
+                rejected: 0,
             });
         }
         let Some(mut reading) = self.reading.take() else {
@@ -36,6 +39,12 @@ impl<J: Jool> Node<J> {
         for _ in 0..PAGES {
             let Some((protocol, others)) = reading.protocols.split_first() else {
                 self.engine.end_audit(true);
+                if reading.rejected > 0 {
+                    warn!(
+                        "{} sessions of our own Jool cannot be understood, so no other node has them",
+                        reading.rejected
+                    );
+                }
                 // A Jool that goes on dropping must not be kept busy with that alone.
                 self.audit_not_before = now + 2 * now.saturating_duration_since(reading.began);
                 return;
@@ -43,15 +52,25 @@ impl<J: Jool> Node<J> {
             let engine = &mut self.engine;
             let last = reading.after;
             let after = &mut reading.after;
-            let more = self.jool.dump(*protocol, last.as_ref(), |record| {
-                if let Ok(session) = record {
-                    *after = Some(session.id);
-                    engine.handle_dumped(now, &session);
-                }
-            });
+            let rejected = &mut reading.rejected;
+            let more = self
+                .jool
+                .dump(*protocol, last.as_ref(), |record| match record {
+                    Ok(session) => {
+                        *after = Some(session.id);
+                        engine.handle_dumped(now, &session);
+                    }
+                    Err(_) => *rejected += 1,
+                });
             match more {
                 Ok(true) if reading.after != last => {}
-                Ok(_) => {
+                Ok(more) => {
+                    if more {
+                        warn!(
+                            "Jool has more {protocol:?} sessions and none that can be understood: \
+                             the rest of them is left out"
+                        );
+                    }
                     reading.protocols = others;
                     reading.after = None;
                 }

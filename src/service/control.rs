@@ -31,6 +31,11 @@ impl Control {
         self.snapshot.borrow().clone()
     }
 
+    /// The same, to look at and not to keep.
+    pub(crate) fn look(&self) -> watch::Ref<'_, Snapshot> {
+        self.snapshot.borrow()
+    }
+
     /// Waits until the snapshot is another; `false` when the daemon has ended.
     pub async fn changed(&mut self) -> bool {
         self.snapshot.changed().await.is_ok()

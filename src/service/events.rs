@@ -1,5 +1,7 @@
 //! What the engine has to tell, in words for operators.
 
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
@@ -9,15 +11,15 @@ use super::node::Node;
 use crate::jool::Jool;
 use crate::replication::{Event, State};
 
-/// Events that are told in a minute.
-const MOST_EVENTS: u32 = 60;
+/// Events of a kind that are told in a minute: what strangers make up does not hide the rest.
+const MOST_OF_A_KIND: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What was told of the current minute's events.
 #[derive(Debug)]
 pub(super) struct Told {
     since: Instant,
-    told: u32,
+    told: HashMap<Discriminant<Event>, u32>,
     untold: u32,
 }
 
@@ -25,7 +27,7 @@ impl Told {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             since: now,
-            told: 0,
+            told: HashMap::new(),
             untold: 0,
         }
     }
@@ -42,10 +44,11 @@ impl Told {
     }
 
     /// Counts an event, and says whether it is to be told.
-    fn may_tell(&mut self) -> bool {
-        let may = self.told < MOST_EVENTS;
+    fn may_tell(&mut self, event: &Event) -> bool {
+        let told = self.told.entry(discriminant(event)).or_default();
+        let may = *told < MOST_OF_A_KIND;
         if may {
-            self.told += 1;
+            *told += 1;
         } else {
             self.untold += 1;
         }
@@ -68,7 +71,7 @@ impl<J: Jool> Node<J> {
             );
         }
         while let Some(event) = self.engine.poll_event() {
-            if self.events.may_tell() {
+            if self.events.may_tell(&event) {
                 tell(&event);
             }
         }
@@ -193,19 +196,27 @@ fn tell(event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn what_was_not_told_is_told_of_when_the_minute_ends_without_another_event() {
         let start = Instant::now();
         let mut told = Told::new(start);
-        let events = 0..MOST_EVENTS + 7;
+        let stranger = Event::ForeignVersion(SocketAddr::from(([192, 0, 2, 1], 6400)));
+        let events = 0..MOST_OF_A_KIND + 7;
         assert_eq!(
-            events.filter(|_| told.may_tell()).count(),
-            MOST_EVENTS as usize
+            events.filter(|_| told.may_tell(&stranger)).count(),
+            MOST_OF_A_KIND as usize
         );
+        // Another kind is told all the same.
+        let lost = Event::Lost {
+            name: "nat64-a".to_owned(),
+            records: 1,
+        };
+        assert!(told.may_tell(&lost));
         assert_eq!(told.minute(start + MINUTE - Duration::from_millis(1)), None);
         assert_eq!(told.minute(start + MINUTE), Some(7));
-        assert!(told.may_tell());
+        assert!(told.may_tell(&stranger));
         assert_eq!(told.minute(start + 3 * MINUTE), None);
     }
 }

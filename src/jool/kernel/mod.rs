@@ -445,7 +445,10 @@ impl Jool for Kernel {
                 self.acknowledge_unheard();
                 return Received::Overflow;
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Received::Malformed,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.acknowledge_unheard();
+                return Received::Malformed;
+            }
             Err(_) => return failed.map_or(Received::Nothing, Received::Failed),
         };
         let family = self.family.map(|family| family.id);
@@ -460,7 +463,10 @@ impl Jool for Kernel {
                         records(run);
                         Received::Records(run.len())
                     }
-                    None => Received::Malformed,
+                    None => {
+                        self.acknowledge_unheard();
+                        Received::Malformed
+                    }
                 }
             }
             Ok(Message::Family(notice)) if notice.is_news(family) => {
