@@ -74,6 +74,14 @@ pub(super) struct Position {
     pub(super) seq: u64,
 }
 
+/// What a node has of another's log, as it tells in a hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) position: Position,
+    /// The last place that it knows of.
+    pub(super) last: u64,
+}
+
 /// What the numbers of a request and its replays count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -110,8 +118,8 @@ pub(super) struct Hello {
     /// Digests of what should be the same everywhere: pool6, pool4, timeouts. 0: not known.
     pub(super) digests: [u32; 3],
     pub(super) name: String,
-    /// Up to where it has the others' logs.
-    pub(super) positions: Vec<Position>,
+    /// What it has of the others' logs.
+    pub(super) logs: Vec<Progress>,
 }
 
 /// A node asks another for what it lacks.
@@ -263,6 +271,11 @@ impl<'a> Reader<'a> {
         Ok(Position { log, seq })
     }
 
+    fn progress(&mut self) -> Result<Progress, Unreadable> {
+        let (position, last) = (self.position()?, self.number()?);
+        Ok(Progress { position, last })
+    }
+
     fn end(self) -> Result<(), Unreadable> {
         if self.0.is_empty() {
             Ok(())
@@ -368,7 +381,7 @@ impl Hello {
             sessions,
             digests,
             name,
-            positions: reader.list(MOST_LOGS, Reader::position)?,
+            logs: reader.list(MOST_LOGS, Reader::progress)?,
         })
     }
 }
@@ -450,9 +463,13 @@ fn push_positions(positions: &[Position], frame: &mut Vec<u8>) {
     let positions = positions.get(..MOST_LOGS).unwrap_or(positions);
     push_length(positions.len(), frame);
     for position in positions {
-        push_log(position.log, frame);
-        frame.extend_from_slice(&position.seq.to_be_bytes());
+        push_position(*position, frame);
     }
+}
+
+fn push_position(position: Position, frame: &mut Vec<u8>) {
+    push_log(position.log, frame);
+    frame.extend_from_slice(&position.seq.to_be_bytes());
 }
 
 impl Hello {
@@ -476,7 +493,12 @@ impl Hello {
         let name = name.get(..NAME).unwrap_or(name);
         push_length(name.len(), frame);
         frame.extend_from_slice(name);
-        push_positions(&self.positions, frame);
+        let logs = self.logs.get(..MOST_LOGS).unwrap_or(&self.logs);
+        push_length(logs.len(), frame);
+        for log in logs {
+            push_position(log.position, frame);
+            frame.extend_from_slice(&log.last.to_be_bytes());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::jool::Instance;
 
 use super::event::{Difference, Event};
-use super::frame::{Hello, LogKey, MOST_LOGS, Position, Sender};
+use super::frame::{Hello, LogKey, MOST_LOGS, Position, Progress, Sender};
 use super::nodes::Node;
 use super::status::State;
 use super::{Engine, Phase, recovery};
@@ -108,19 +108,22 @@ impl Engine {
     pub(super) fn write_hello(&self, now: u64, datagram: &mut Vec<u8>) {
         let jool = self.jool.as_ref();
         let format = jool.map(|jool| self.settings.format.unwrap_or(jool.format));
-        let mut positions: Vec<(bool, u32, Position)> = self
+        let mut logs: Vec<(bool, u32, Progress)> = self
             .logs
             .iter()
             .map(|(index, log)| {
-                let position = Position {
-                    log: log.key,
-                    seq: log.position(),
+                let progress = Progress {
+                    position: Position {
+                        log: log.key,
+                        seq: log.have(),
+                    },
+                    last: log.last,
                 };
                 let present = self.nodes.present(log.key).is_some();
-                (present, self.ledger.entries_of(index), position)
+                (present, self.ledger.entries_of(index), progress)
             })
             .collect();
-        positions.sort_unstable_by_key(|(present, entries, _)| (!present, u32::MAX - entries));
+        logs.sort_unstable_by_key(|(present, entries, _)| (!present, u32::MAX - entries));
         let hello = Hello {
             last: self.ring.last(),
             state: self.state() as u8,
@@ -131,10 +134,10 @@ impl Engine {
             sessions: u32::try_from(self.ledger.table.len()).unwrap_or(u32::MAX),
             digests: jool.map_or([0; 3], |jool| jool.digests),
             name: self.settings.name.clone(),
-            positions: positions
+            logs: logs
                 .into_iter()
                 .take(MOST_LOGS)
-                .map(|(_, _, position)| position)
+                .map(|(_, _, progress)| progress)
                 .collect(),
         };
         hello.write(self.sender(now), datagram);
@@ -153,7 +156,7 @@ impl Engine {
         if hello.solicits && matches!(self.phase, Phase::Joined) {
             self.hello.at_once(now);
         }
-        let positions = hello.positions.clone();
+        let logs = hello.logs.clone();
         if let Some(node) = self.nodes.find_mut(from.node) {
             if from.epoch < node.key.epoch && node.present {
                 // Of a former run, and late.
@@ -198,14 +201,14 @@ impl Engine {
         }
         self.follow(now, from, last);
         let mut of_ours = 0;
-        for position in positions {
+        for Progress { position, last } in logs {
             if position.log == self.own {
                 of_ours = position.seq.min(self.ring.last());
             } else if self.nodes.present(position.log).is_none() {
                 // Nobody else tells how far that log goes. Only its own node has another forgotten
                 // for it, or two nodes that know many would never come to rest.
                 let index = self.logs.find_or_add(position.log);
-                self.follow_at(now, index, position.seq);
+                self.follow_at(now, index, last.max(position.seq));
             }
         }
         let lag = if of_ours >= self.ring.last() {
@@ -232,6 +235,9 @@ impl Engine {
     /// A log is known to reach up to here.
     fn follow(&mut self, now: u64, key: LogKey, last: u64) {
         let index = self.logs.find_or_add(key).or_else(|| self.make_room(key));
+        if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
+            log.heard = true;
+        }
         self.follow_at(now, index, last);
     }
 

@@ -20,6 +20,8 @@ pub(super) const TOGETHER: usize = 64;
 /// A lifetime that differs by less from what our own Jool has is not worth telling it, in
 /// milliseconds.
 const SLIGHT: u64 = 1_000;
+/// How long a record may have waited in our own Jool's queue, in milliseconds.
+const LATE: i64 = 2_000;
 /// How long a record of a stock peer may have been under way, in milliseconds.
 const STOCK_DELAY: u64 = 2_000;
 
@@ -279,7 +281,12 @@ impl Ledger {
         // Our own Jool knows best of what it alone translates. Of what others told it, it may not
         // have heard yet, or not when it emitted this record; and the others would not take it.
         let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
-        if waits || !is_local(entry) {
+        if !waits && is_local(entry) {
+            if self.activity(now, entry).since(*at) > LATE {
+                // Its table, which was read, is ahead of its queue.
+                return false;
+            }
+        } else {
             let is_earlier = if changed {
                 order(session, *at, entry, self.activity(now, entry)).is_lt()
             } else {

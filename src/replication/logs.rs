@@ -27,6 +27,8 @@ pub(super) struct Log {
     pub(super) hopeless_since: Option<u64>,
     /// Whose tables were read for what is missing, as it is now.
     pub(super) read: Vec<LogKey>,
+    /// Its node was heard itself, and not only what others have of it.
+    pub(super) heard: bool,
     /// What is missing is not waited for. It is still asked for should somebody come who has it.
     pub(super) given_up: bool,
 }
@@ -42,6 +44,7 @@ impl Log {
             token: 0,
             hopeless_since: None,
             read: Vec::new(),
+            heard: false,
             given_up: false,
         }
     }
@@ -49,16 +52,6 @@ impl Log {
     /// Everything up to here is known.
     pub(super) fn have(&self) -> u64 {
         self.missing.first().map_or(self.last, |first| first - 1)
-    }
-
-    /// What the others are told of that. What was given up is nowhere else either; who has less of it
-    /// shall ask for the rest.
-    pub(super) fn position(&self) -> u64 {
-        if self.given_up {
-            self.last
-        } else {
-            self.have()
-        }
     }
 
     /// The log reaches up to here. Says whether that leaves something missing that was not known

@@ -213,9 +213,9 @@ impl Engine {
             node.key == key
                 || node
                     .hello
-                    .positions
+                    .logs
                     .iter()
-                    .any(|position| position.log == key && position.seq > have)
+                    .any(|log| log.position.log == key && log.position.seq > have)
         };
         let mut have_it = self.nodes.all_present().filter(has_more);
         let key = |node: &Node| node.key;
@@ -234,6 +234,11 @@ impl Engine {
         };
         if log.given_up {
             log.due = Some(now + SELDOM);
+            return;
+        }
+        if !log.heard {
+            // Those who heard its node have looked for that, and told.
+            self.give_up(index);
             return;
         }
         let since = *log.hopeless_since.get_or_insert(now);
@@ -298,7 +303,8 @@ impl Engine {
         let Some(node) = self.nodes.present(donor) else {
             return;
         };
-        let mut reaches = node.hello.positions.clone();
+        let logs = node.hello.logs.iter();
+        let mut reaches: Vec<_> = logs.map(|log| log.position).collect();
         reaches.push(Position {
             log: donor,
             seq: node.hello.last,
@@ -409,6 +415,11 @@ impl Engine {
             self.counters.count(outcome);
             if let Some(scan) = self.scan.as_mut().filter(|_| way == Way::Transferred) {
                 scan.records += 1;
+                // What the donor's position does not cover.
+                let log = self.logs.get_mut(record.place.log);
+                if let Some(log) = log.filter(|_| !scan.since.is_empty()) {
+                    log.missing.remove(record.place.seq, record.place.seq);
+                }
             }
         }
         let (first, last) = replay.covers;
@@ -456,6 +467,7 @@ impl Engine {
         for index in self.logs.indexes() {
             if let Some(log) = self.logs.get_mut(index) {
                 log.was_read(scan.donor);
+                schedule(log, now);
             }
         }
         for reach in &scan.reaches {

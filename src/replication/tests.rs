@@ -1,7 +1,7 @@
 //! What a simulation hardly proves.
 
 use super::frame::{
-    Content, Data, Frame, Hello, Position, Replay, ReplayWriter, Replayed, Request, Space,
+    Content, Data, Frame, Hello, Position, Progress, Replay, ReplayWriter, Replayed, Request, Space,
 };
 use super::*;
 use crate::jool::Version;
@@ -158,6 +158,13 @@ fn many(count: u16) -> Vec<Session> {
     (1..=count).map(udp).collect()
 }
 
+fn progress() -> Progress {
+    Progress {
+        position: Position { log: B, seq: 4 },
+        last: 6,
+    }
+}
+
 fn hello() -> Hello {
     Hello {
         last: 5,
@@ -169,7 +176,7 @@ fn hello() -> Hello {
         sessions: 3,
         digests: [1, 2, 3],
         name: "ab".to_owned(),
-        positions: vec![Position { log: B, seq: 4 }],
+        logs: vec![progress()],
     }
 }
 
@@ -211,7 +218,7 @@ fn a_frame_of_each_kind_is_these_bytes() {
     hello().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6401010000{HEAD_A}0000000000000005020128\
-         04010d00000100000000000300000001000000020000000302616201{LOG_B}0000000000000004"
+         04010d00000100000000000300000001000000020000000302616201{LOG_B}00000000000000040000000000000006"
     );
     assert_eq!(hex(&frame), expected);
     frame.clear();
@@ -284,13 +291,13 @@ fn the_largest_frames_fit() {
     let mut frame = Vec::new();
     let mut hello = hello();
     hello.name = "n".repeat(300);
-    hello.positions = vec![Position { log: B, seq: 1 }; 100];
+    hello.logs = vec![progress(); 100];
     hello.write(FROM_A, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
     frame.clear();
     let mut request = request();
     request.ranges = vec![(1, 2); 100];
-    request.since = hello.positions;
+    request.since = vec![Position { log: B, seq: 1 }; 100];
     request.write(FROM_A, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
     frame.clear();
@@ -522,6 +529,35 @@ fn the_tail_of_a_dead_node_comes_from_a_third_one() {
         assert!(group.has(3, &session));
     }
     assert_eq!(group.state(3), State::Synced);
+}
+
+#[test]
+fn what_two_nodes_have_in_pieces_of_a_dead_one_both_have_in_the_end() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13"), (3, "4.1.13")]);
+    for (session, deaf) in [(1, vec![2, 3]), (2, vec![3]), (3, vec![2])] {
+        group.deaf = deaf;
+        group.local(1, &[udp(session)]);
+        group.run(2);
+    }
+    group.deaf.clear();
+    group.mute.push(1);
+    group.run(8000);
+    for node in [2, 3] {
+        assert!(group.has(node, &udp(2)) && group.has(node, &udp(3)));
+        assert_eq!(group.engine(node).counters().lost_records, 1);
+        assert_eq!(group.state(node), State::Synced);
+    }
+    // A node that comes later is told of no loss that is none of its own.
+    group.add(4, "4.1.13", Settings::default());
+    group.run(2000);
+    assert!(group.has(4, &udp(2)) && group.has(4, &udp(3)));
+    assert_eq!(group.state(4), State::Synced);
+    let events = std::iter::from_fn(|| group.engine(4).poll_event());
+    assert!(
+        !events
+            .into_iter()
+            .any(|event| matches!(event, Event::Lost { .. }))
+    );
 }
 
 #[test]
