@@ -311,9 +311,10 @@ impl Ledger {
             .set(Marks::LOCAL, !matches!(entry.log, OWN | ADOPTED));
         entry.untold = 0;
         if changed || at.since(entry.announced) >= window {
-            // Later than what it replaces, even if the clocks do not tell.
+            // Later than what it replaces, even if the clock did not go on meanwhile; then it does now.
             let least = entry.announced.plus(u64::from(changed));
             entry.announced = at.latest(least);
+            self.clock.hear(now, entry.announced);
             return self.announce.push(&mut self.table, slot);
         }
         false
