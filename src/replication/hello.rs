@@ -237,6 +237,10 @@ impl Engine {
         let index = self.logs.find_or_add(key).or_else(|| self.make_room(key));
         if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
             log.heard = true;
+            if std::mem::take(&mut log.given_up) {
+                // Its own node has it all.
+                log.due = Some(now);
+            }
         }
         self.follow_at(now, index, last);
     }
