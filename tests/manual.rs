@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, italic, roman};
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use joold::command_line::{Joold, Jooldctl};
 use joold::config::{KEYS, Key};
 
@@ -138,6 +138,82 @@ fn joold_json() -> String {
     page("joold.json", "5", &without_preamble(&text.concat()))
 }
 
+/// A line of Markdown: what is in backquotes is bold, links are their text.
+fn inline(text: &str) -> Vec<Inline> {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once('[') {
+        let ends = link
+            .split_once("](")
+            .and_then(|(name, after)| Some((name, after.split_once(')')?.1)));
+        let (name, after) = ends.unwrap_or(("[", link));
+        plain += before;
+        plain += name;
+        rest = after;
+    }
+    plain += rest;
+    let parts = plain.replace('*', "");
+    let parts = parts.split('`').enumerate();
+    parts
+        .filter(|(_, part)| !part.is_empty())
+        .map(|(index, part)| match index % 2 {
+            0 => roman(part),
+            _ => bold(part),
+        })
+        .collect()
+}
+
+/// The interface on the bus, as docs/dbus.md describes it, in sections.
+fn interface() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/dbus.md");
+    let text = fs::read_to_string(file).unwrap();
+    let mut roff = Roff::new();
+    let mut lines = text.lines().skip(1).peekable();
+    while let Some(line) = lines.next() {
+        let is_header = lines.peek().is_some_and(|next| next.starts_with("| --- |"));
+        if let Some(heading) = line.strip_prefix("## ") {
+            roff.control("SH", [heading.to_uppercase().as_str()]);
+        } else if let Some(heading) = line.strip_prefix("### ") {
+            roff.control("SS", [heading.replace('`', "").as_str()]);
+        } else if line == "```" {
+            roff.control("PP", []);
+            roff.control("nf", []);
+            for line in lines.by_ref().take_while(|line| *line != "```") {
+                roff.text([roman(line)]);
+            }
+            roff.control("fi", []);
+        } else if let Some(row) = line.strip_prefix("| ") {
+            if is_header || row.starts_with("---") {
+                continue;
+            }
+            let cells: Vec<_> = row
+                .trim_end_matches('|')
+                .split('|')
+                .map(str::trim)
+                .collect();
+            let (first, rest) = cells.split_first().unwrap();
+            let (last, middle) = rest.split_last().unwrap();
+            let mut term = inline(first);
+            for cell in middle.iter().filter(|cell| !cell.is_empty()) {
+                term.push(roman(", "));
+                term.extend(inline(cell));
+            }
+            roff.control("TP", []);
+            roff.text(term);
+            roff.text(inline(last));
+        } else if !line.is_empty() {
+            roff.control("PP", []);
+            roff.text(inline(line));
+        }
+    }
+    let text = [
+        sections(INTERFACE_BEFORE),
+        roff.to_roff(),
+        sections(INTERFACE_AFTER),
+    ];
+    page("mx.jool.Joold1", "5", &without_preamble(&text.concat()))
+}
+
 fn completion(shell: Shell, mut command: Command) -> String {
     let mut out = Vec::new();
     let name = command.get_name().to_owned();
@@ -155,6 +231,7 @@ fn the_committed_manual_and_completions_are_current() {
         ("docs/man/joold.8".to_owned(), joold()),
         ("docs/man/jooldctl.8".to_owned(), jooldctl()),
         ("docs/man/joold.json.5".to_owned(), joold_json()),
+        ("docs/man/mx.jool.Joold1.5".to_owned(), interface()),
     ];
     for command in [Joold::command(), Jooldctl::command()] {
         let name = command.get_name().to_owned();
@@ -245,7 +322,7 @@ every second until it is.
 
 # SEE ALSO
 
-jooldctl(8), joold.json(5), jool(8), systemctl(1), journalctl(1)
+jooldctl(8), joold.json(5), mx.jool.Joold1(5), jool(8), systemctl(1), journalctl(1)
 "#;
 
 const JOOLDCTL: &str = r#"
@@ -286,7 +363,7 @@ Compared is the last comparison with the table of this node's own Jool.
 
 # SEE ALSO
 
-joold(8), joold.json(5), systemctl(1), busctl(1)
+joold(8), joold.json(5), mx.jool.Joold1(5), systemctl(1), busctl(1)
 "#;
 
 const JOOLD_JSON_BEFORE: &str = r#"
@@ -313,4 +390,18 @@ const JOOLD_JSON_AFTER: &str = r#"
 # SEE ALSO
 
 joold(8), jooldctl(8); sample files are in /usr/share/doc/joold/examples
+"#;
+
+const INTERFACE_BEFORE: &str = r#"
+# NAME
+
+mx.jool.Joold1 - the D-Bus interface of joold(8)
+
+# DESCRIPTION
+"#;
+
+const INTERFACE_AFTER: &str = r#"
+# SEE ALSO
+
+joold(8), jooldctl(8), busctl(1)
 "#;
