@@ -15,7 +15,7 @@ install_package
 [ -z "$(dpkg --verify joold)" ] || fail "the package is not whole: $(dpkg --verify joold)"
 id joold >/dev/null || fail "there is no user joold"
 journalctl --list-catalog | grep -q 'joold: ' || fail "the journal's catalogue has no entry of joold"
-for page in man8/joold.8 man8/jooldctl.8 man5/joold.json.5; do
+for page in man8/joold.8 man8/jooldctl.8 man5/joold.json.5 man5/mx.jool.Joold1.5; do
     [ -f "/usr/share/man/$page.gz" ] || fail "there is no manual page $page"
 done
 for completion in joold jooldctl; do
