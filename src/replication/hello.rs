@@ -147,7 +147,11 @@ impl Engine {
         &mut self,
         now: u64,
         address: SocketAddr,
-        Sender { log: from, clock }: Sender,
+        Sender {
+            log: from,
+            clock,
+            scale,
+        }: Sender,
         hello: Hello,
     ) {
         let mut is_new = false;
@@ -164,6 +168,7 @@ impl Engine {
             }
             if node.key != from {
                 node.key = from;
+                node.met = None;
                 node.synced_at = 0;
                 is_new = true;
             }
@@ -176,6 +181,7 @@ impl Engine {
             is_new = true;
             let node = Node {
                 key: from,
+                met: None,
                 address,
                 hello,
                 heard: now,
@@ -193,7 +199,9 @@ impl Engine {
                 return;
             }
         }
-        self.ledger.hear(now, clock);
+        if let Some(node) = self.nodes.find_mut(from.node) {
+            self.ledger.hear(now, clock, node, scale);
+        }
         if is_new {
             self.hello.at_once(now);
             let name = self.name_of(from.node);

@@ -11,6 +11,7 @@ use crate::session::{Entry, Identity, Key, Marks, Session, Slot, Stamp, Table, T
 use super::clock::{Heard, SharedClock};
 use super::frame::LogKey;
 use super::logs::Logs;
+use super::nodes::Node;
 use super::queue::Queue;
 use super::record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local, is_unchanged, order};
 
@@ -49,7 +50,7 @@ pub(super) enum Way {
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) table: Table,
-    pub(super) timeouts: Timeouts,
+    timeouts: Timeouts,
     pub(super) clock: SharedClock,
     /// Our own log.
     own: LogKey,
@@ -95,6 +96,25 @@ impl Ledger {
             sweep: 0,
             given_up: 0,
             lacks_given_up: false,
+        }
+    }
+
+    /// Our own Jool's timeouts, to which everything that is told is cut.
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Our own Jool has these timeouts now. What lives longer than they allow is cut to them, or its
+    /// last activity would seem to be later than it was.
+    pub(super) fn set_timeouts(&mut self, now: u64, timeouts: Timeouts) {
+        if std::mem::replace(&mut self.timeouts, timeouts) == timeouts {
+            return;
+        }
+        for slot in (0..self.table.slots()).map(Slot) {
+            if let Some(entry) = self.table.get_mut(slot) {
+                let most = now + u64::from(timeouts.of(entry.id.protocol, entry.timer));
+                entry.expires = entry.expires.min(most);
+            }
         }
     }
 
@@ -168,8 +188,11 @@ impl Ledger {
     }
 
     /// Another node's clock said this when it sent what has come now. Returns what that is on ours.
-    pub(super) fn hear(&mut self, now: u64, theirs: Stamp) -> Stamp {
-        match self.clock.hear(now, theirs) {
+    pub(super) fn hear(&mut self, now: u64, theirs: Stamp, node: &mut Node, scale: u16) -> Stamp {
+        let has_met = node.met == Some((self.clock.scale(), scale));
+        let heard = self.clock.hear(now, theirs, has_met);
+        node.met = (heard != Heard::Apart).then_some((self.clock.scale(), scale));
+        match heard {
             Heard::Same => theirs,
             Heard::Apart => self.clock.at(now),
             Heard::Ahead(by) => {
@@ -314,7 +337,7 @@ impl Ledger {
             // Later than what it replaces, even if the clock did not go on meanwhile; then it does now.
             let least = entry.announced.plus(u64::from(changed));
             entry.announced = at.latest(least);
-            self.clock.hear(now, entry.announced);
+            self.clock.reach(now, entry.announced);
             return self.announce.push(&mut self.table, slot);
         }
         false
@@ -342,6 +365,11 @@ impl Ledger {
         };
         entry.marks.set(Marks::SEEN, seen);
         let entry = *entry;
+        let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
+        if waits && !is_local(&entry) && !is_unchanged(session, &entry) {
+            // It will be told, and perhaps its table was read before that.
+            return;
+        }
         let expires = now + u64::from(session.lifetime);
         let order = if is_unchanged(session, &entry) {
             // The module's clock is a coarse one, and it is not told of what is slight.
@@ -397,7 +425,8 @@ impl Ledger {
         let entry = *entry;
         let unchanged = is_unchanged(session, &entry);
         // What we said ourselves is never later than what we have.
-        if place.log == OWN || !self.is_later(record, &entry, logs) {
+        let is_ours = place.log == OWN && entry.log == OWN;
+        if is_ours || !self.is_later(record, &entry, logs) {
             return if unchanged {
                 Outcome::Known
             } else {
@@ -518,7 +547,7 @@ impl Ledger {
             };
             entry.marks.set(Marks::INJECT, false);
             entry.marks.set(Marks::BACKLOG, false);
-            let session = entry.session(now);
+            let session = entry.session(now).clamped(&self.timeouts);
             if session.lifetime > 0 {
                 return Some((slot, session));
             }

@@ -125,6 +125,8 @@ pub struct Engine {
     tick: u64,
     /// Records that nobody has any more: whose, and how many.
     lost: Vec<(u64, u64)>,
+    /// Since when the last of them is missing.
+    lost_since: u64,
     resync_wanted: bool,
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
@@ -199,6 +201,7 @@ impl Engine {
             hello: hello::Timing::new(EPOCH),
             tick: EPOCH,
             lost: Vec::new(),
+            lost_since: EPOCH,
             resync_wanted: false,
             doubtful: Vec::new(),
             last_token: 0,
@@ -245,7 +248,7 @@ impl Engine {
     /// Our own Jool is there, with these settings.
     pub fn handle_attached(&mut self, now: Instant, instance: &Instance) {
         let now = self.clock(now);
-        self.ledger.timeouts = instance.timeouts;
+        self.ledger.set_timeouts(now, instance.timeouts);
         let pools = (&instance.pool6, &instance.pool4);
         // What was refused may be acceptable now.
         let masks_others = self
@@ -388,6 +391,10 @@ impl Engine {
                 self.handle_loss();
                 self.resync();
             }
+            if now >= self.lost_since + u64::from(self.ledger.timeouts().longest()) {
+                // No session lives for so long without a packet.
+                self.lost.clear();
+            }
             // The whole table in some ten seconds.
             self.ledger.sweep(now, self.ledger.table.slots() / 40 + 64);
             if matches!(self.phase, Phase::Joined) && self.attached && now >= self.audit.due {
@@ -424,6 +431,7 @@ impl Engine {
         Sender {
             log: self.own,
             clock: self.ledger.clock.at(now),
+            scale: self.ledger.clock.scale(),
         }
     }
 

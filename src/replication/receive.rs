@@ -144,7 +144,7 @@ impl Engine {
             read,
             ..
         } = self;
-        let clock = ledger.hear(now, from.clock);
+        let clock = ledger.hear(now, from.clock, node, from.scale);
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);
@@ -201,7 +201,7 @@ fn receive(
 /// Cuts a lifetime to our own timeouts, and counts that.
 #[inline]
 pub(super) fn clamp(session: &Session, ledger: &Ledger, counters: &mut Counters) -> Session {
-    let clamped = session.clamped(&ledger.timeouts);
+    let clamped = session.clamped(ledger.timeouts());
     counters.clamped += u64::from(clamped != *session);
     clamped
 }
