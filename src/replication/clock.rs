@@ -19,8 +19,6 @@ pub(super) struct SharedClock {
     offset: u64,
     /// When it was last set to another that it had not met before, on the engine's own clock.
     set: u64,
-    /// How often it was.
-    scale: u16,
 }
 
 /// What another node's clock is to ours.
@@ -40,7 +38,6 @@ impl SharedClock {
         Self {
             offset: epoch.wrapping_sub(EPOCH),
             set: 0,
-            scale: 0,
         }
     }
 
@@ -50,37 +47,23 @@ impl SharedClock {
         Stamp(own.wrapping_add(self.offset))
     }
 
-    /// How often it was set to one that it had not met before.
-    pub(super) fn scale(&self) -> u16 {
-        self.scale
-    }
-
-    /// It is not behind this moment.
+    /// What another node's clock said when it sent what has come now.
     #[inline]
-    pub(super) fn reach(&mut self, now: u64, moment: Stamp) {
-        let ahead = moment.since(self.at(now)).max(0);
-        self.offset = self.offset.wrapping_add(ahead.cast_unsigned());
-    }
-
-    /// What another node's clock said when it sent what has come now. If the two have met, it is
-    /// the same clock, however late this comes, or however long our machine stood still.
-    #[inline]
-    pub(super) fn hear(&mut self, now: u64, theirs: Stamp, has_met: bool) -> Heard {
-        if has_met {
-            self.reach(now, theirs);
-            return Heard::Same;
-        }
+    pub(super) fn hear(&mut self, now: u64, theirs: Stamp) -> Heard {
         let ahead = theirs.since(self.at(now));
         if ahead < -APART || ahead > APART && now < self.set + SETTLED {
             return Heard::Apart;
         }
-        self.reach(now, theirs);
+        if ahead <= 0 {
+            return Heard::Same;
+        }
+        let by = ahead.cast_unsigned();
+        self.offset = self.offset.wrapping_add(by);
         if ahead <= APART {
             return Heard::Same;
         }
         self.set = now;
-        self.scale = self.scale.wrapping_add(1);
-        Heard::Ahead(ahead.cast_unsigned())
+        Heard::Ahead(by)
     }
 }
 
@@ -93,11 +76,11 @@ mod tests {
         let mut clock = SharedClock::new(5_000);
         let now = EPOCH + 10;
         assert_eq!(clock.at(now), Stamp(5_010));
-        assert_eq!(clock.hear(now, Stamp(4_000), false), Heard::Same);
+        assert_eq!(clock.hear(now, Stamp(4_000)), Heard::Same);
         assert_eq!(clock.at(now), Stamp(5_010));
-        assert_eq!(clock.hear(now, Stamp(5_020), false), Heard::Same);
+        assert_eq!(clock.hear(now, Stamp(5_020)), Heard::Same);
         assert_eq!(clock.at(now + 1), Stamp(5_021));
-        assert_eq!(clock.hear(now, Stamp(1), false), Heard::Apart);
+        assert_eq!(clock.hear(now, Stamp(1)), Heard::Apart);
         assert_eq!(clock.at(now), Stamp(5_020));
     }
 
@@ -105,30 +88,20 @@ mod tests {
     fn a_clock_that_it_has_not_met_sets_it_now_and_then_and_none_is_the_last() {
         let mut clock = SharedClock::new(5_000);
         let now = EPOCH;
-        assert_eq!(clock.hear(now, Stamp(9_000), false), Heard::Ahead(4_000));
-        assert_eq!(clock.hear(now, Stamp(20_000), false), Heard::Apart);
+        assert_eq!(clock.hear(now, Stamp(9_000)), Heard::Ahead(4_000));
+        assert_eq!(clock.hear(now, Stamp(20_000)), Heard::Apart);
         assert_eq!(clock.at(now), Stamp(9_000));
         let later = now + SETTLED;
         let far = Stamp(19_000 + (1 << 62));
-        assert_eq!(clock.hear(later, far, false), Heard::Ahead(1 << 62));
+        assert_eq!(clock.hear(later, far), Heard::Ahead(1 << 62));
         let later = later + SETTLED;
         let farther = far.plus(SETTLED + (1 << 62));
-        assert_eq!(clock.hear(later, farther, false), Heard::Ahead(1 << 62));
+        assert_eq!(clock.hear(later, farther), Heard::Ahead(1 << 62));
         let later = later + SETTLED;
         assert_eq!(
-            clock.hear(later, Stamp(1), false),
+            clock.hear(later, Stamp(1)),
             Heard::Ahead((1 << 63) - 39_000 + 1)
         );
         assert_eq!(clock.at(later), Stamp(1));
-        assert_eq!(clock.scale(), 4);
-    }
-
-    #[test]
-    fn a_clock_that_it_has_met_is_late_or_ours_stood_still() {
-        let mut clock = SharedClock::new(50_000);
-        assert_eq!(clock.hear(EPOCH, Stamp(1), true), Heard::Same);
-        assert_eq!(clock.at(EPOCH), Stamp(50_000));
-        assert_eq!(clock.hear(EPOCH, Stamp(90_000), true), Heard::Same);
-        assert_eq!((clock.at(EPOCH), clock.scale()), (Stamp(90_000), 0));
     }
 }

@@ -15,7 +15,7 @@ pub(super) const TRAILER: usize = HEAD + 8 + COUNT;
 /// What the trailer has for each record: its age.
 pub(super) const AGE: usize = 4;
 
-/// Mark, version, kind, scale, node, epoch, clock.
+/// Mark, version, kind, two bytes of zero, node, epoch, clock.
 const HEAD: usize = 32;
 /// Length of the number of records, with which a trailer ends.
 const COUNT: usize = 2;
@@ -64,8 +64,6 @@ impl LogKey {
 pub(super) struct Sender {
     pub(super) log: LogKey,
     pub(super) clock: Stamp,
-    /// How often that was set to one that it had not met before.
-    pub(super) scale: u16,
 }
 
 /// A position in a log.
@@ -296,7 +294,7 @@ impl<'a> Frame<'a> {
             return Err(Unreadable::Version);
         }
         let kind = reader.u8()?;
-        let scale = reader.u16()?;
+        let _reserved = reader.u16()?;
         let (log, clock) = (reader.log()?, Stamp(reader.u64()?));
         let content = match kind {
             KIND_DATA => Content::Data(Data::parse(&mut reader)?),
@@ -317,7 +315,7 @@ impl<'a> Frame<'a> {
             return Err(Unreadable::Malformed);
         }
         Ok(Self {
-            from: Sender { log, clock, scale },
+            from: Sender { log, clock },
             content,
         })
     }
@@ -447,8 +445,7 @@ impl<'a> Replay<'a> {
 
 fn head(kind: u8, from: Sender, frame: &mut Vec<u8>) {
     frame.extend_from_slice(&MARK);
-    frame.extend_from_slice(&[VERSION, kind]);
-    frame.extend_from_slice(&from.scale.to_be_bytes());
+    frame.extend_from_slice(&[VERSION, kind, 0, 0]);
     push_log(from.log, frame);
     frame.extend_from_slice(&from.clock.0.to_be_bytes());
 }

@@ -147,11 +147,7 @@ impl Engine {
         &mut self,
         now: u64,
         address: SocketAddr,
-        Sender {
-            log: from,
-            clock,
-            scale,
-        }: Sender,
+        Sender { log: from, clock }: Sender,
         hello: Hello,
     ) {
         let mut is_new = false;
@@ -168,7 +164,6 @@ impl Engine {
             }
             if node.key != from {
                 node.key = from;
-                node.met = None;
                 node.synced_at = 0;
                 is_new = true;
             }
@@ -181,7 +176,6 @@ impl Engine {
             is_new = true;
             let node = Node {
                 key: from,
-                met: None,
                 address,
                 hello,
                 heard: now,
@@ -199,9 +193,7 @@ impl Engine {
                 return;
             }
         }
-        if let Some(node) = self.nodes.find_mut(from.node) {
-            self.ledger.hear(now, clock, node, scale);
-        }
+        self.ledger.hear(now, clock);
         if is_new {
             self.hello.at_once(now);
             let name = self.name_of(from.node);

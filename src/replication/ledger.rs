@@ -11,7 +11,6 @@ use crate::session::{Entry, Identity, Key, Marks, Session, Slot, Stamp, Table, T
 use super::clock::{Heard, SharedClock};
 use super::frame::LogKey;
 use super::logs::Logs;
-use super::nodes::Node;
 use super::queue::Queue;
 use super::record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local, is_unchanged, order};
 
@@ -188,11 +187,8 @@ impl Ledger {
     }
 
     /// Another node's clock said this when it sent what has come now. Returns what that is on ours.
-    pub(super) fn hear(&mut self, now: u64, theirs: Stamp, node: &mut Node, scale: u16) -> Stamp {
-        let has_met = node.met == Some((self.clock.scale(), scale));
-        let heard = self.clock.hear(now, theirs, has_met);
-        node.met = (heard != Heard::Apart).then_some((self.clock.scale(), scale));
-        match heard {
+    pub(super) fn hear(&mut self, now: u64, theirs: Stamp) -> Stamp {
+        match self.clock.hear(now, theirs) {
             Heard::Same => theirs,
             Heard::Apart => self.clock.at(now),
             Heard::Ahead(by) => {
@@ -337,7 +333,7 @@ impl Ledger {
             // Later than what it replaces, even if the clock did not go on meanwhile; then it does now.
             let least = entry.announced.plus(u64::from(changed));
             entry.announced = at.latest(least);
-            self.clock.reach(now, entry.announced);
+            self.clock.hear(now, entry.announced);
             return self.announce.push(&mut self.table, slot);
         }
         false
@@ -365,11 +361,6 @@ impl Ledger {
         };
         entry.marks.set(Marks::SEEN, seen);
         let entry = *entry;
-        let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
-        if waits && !is_local(&entry) && !is_unchanged(session, &entry) {
-            // It will be told, and perhaps its table was read before that.
-            return;
-        }
         let expires = now + u64::from(session.lifetime);
         let order = if is_unchanged(session, &entry) {
             // The module's clock is a coarse one, and it is not told of what is slight.
@@ -425,8 +416,7 @@ impl Ledger {
         let entry = *entry;
         let unchanged = is_unchanged(session, &entry);
         // What we said ourselves is never later than what we have.
-        let is_ours = place.log == OWN && entry.log == OWN;
-        if is_ours || !self.is_later(record, &entry, logs) {
+        if place.log == OWN || !self.is_later(record, &entry, logs) {
             return if unchanged {
                 Outcome::Known
             } else {

@@ -125,8 +125,6 @@ pub struct Engine {
     tick: u64,
     /// Records that nobody has any more: whose, and how many.
     lost: Vec<(u64, u64)>,
-    /// Since when the last of them is missing.
-    lost_since: u64,
     resync_wanted: bool,
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
@@ -201,7 +199,6 @@ impl Engine {
             hello: hello::Timing::new(EPOCH),
             tick: EPOCH,
             lost: Vec::new(),
-            lost_since: EPOCH,
             resync_wanted: false,
             doubtful: Vec::new(),
             last_token: 0,
@@ -391,10 +388,6 @@ impl Engine {
                 self.handle_loss();
                 self.resync();
             }
-            if now >= self.lost_since + u64::from(self.ledger.timeouts().longest()) {
-                // No session lives for so long without a packet.
-                self.lost.clear();
-            }
             // The whole table in some ten seconds.
             self.ledger.sweep(now, self.ledger.table.slots() / 40 + 64);
             if matches!(self.phase, Phase::Joined) && self.attached && now >= self.audit.due {
@@ -431,7 +424,6 @@ impl Engine {
         Sender {
             log: self.own,
             clock: self.ledger.clock.at(now),
-            scale: self.ledger.clock.scale(),
         }
     }
 

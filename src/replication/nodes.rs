@@ -12,8 +12,6 @@ const MOST: usize = 32;
 pub(super) struct Node {
     /// Who, in which run.
     pub(super) key: LogKey,
-    /// That our clock and its have met, at these scales of ours and of its.
-    pub(super) met: Option<(u16, u16)>,
     /// Where its frames come from.
     pub(super) address: SocketAddr,
     pub(super) hello: Hello,

@@ -144,7 +144,7 @@ impl Engine {
             read,
             ..
         } = self;
-        let clock = ledger.hear(now, from.clock, node, from.scale);
+        let clock = ledger.hear(now, from.clock);
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);

@@ -266,7 +266,6 @@ impl Engine {
             self.give_up(index);
             self.counters.lost_records += records;
             let others = self.lost.len();
-            self.lost_since = now;
             match self.lost.iter_mut().find(|(node, _)| *node == key.node) {
                 Some((_, lost)) => *lost += records,
                 None if others < MOST_LOST => self.lost.push((key.node, records)),
@@ -312,11 +311,11 @@ impl Engine {
         });
         let mut since = Vec::new();
         if only_missing {
+            since.extend(self.logs.positions());
             since.push(Position {
                 log: self.own,
                 seq: self.ring.last(),
             });
-            since.extend(self.logs.positions());
         }
         let mut missing = Ranges::default();
         missing.insert(0, u64::from(u32::MAX));
@@ -375,11 +374,7 @@ impl Engine {
     }
 
     pub(super) fn handle_replay(&mut self, now: u64, from: Sender, replay: &Replay<'_>) {
-        let Sender {
-            log: from,
-            clock,
-            scale,
-        } = from;
+        let Sender { log: from, clock } = from;
         if replay.to != self.own.node {
             return;
         }
@@ -400,14 +395,7 @@ impl Engine {
                 Way::Transferred
             }
         };
-        let Some(node) = self
-            .nodes
-            .find_mut(from.node)
-            .filter(|node| node.key == from)
-        else {
-            return;
-        };
-        let clock = self.ledger.hear(now, clock, node, scale);
+        let clock = self.ledger.hear(now, clock);
         for record in replay.records() {
             let record = match record {
                 Ok(record) => record,
@@ -429,7 +417,7 @@ impl Engine {
                 scan.records += 1;
                 // What the donor's position does not cover.
                 let log = self.logs.get_mut(record.place.log);
-                if let Some(log) = log.filter(|_| matches!(self.phase, Phase::Joined)) {
+                if let Some(log) = log.filter(|_| !scan.since.is_empty()) {
                     log.missing.remove(record.place.seq, record.place.seq);
                 }
             }
@@ -535,7 +523,7 @@ impl Engine {
         if !transferred && self.scan.is_none() {
             let has_listened = now >= since + LISTEN;
             // Another one that is new knows less than those that may not have been heard yet.
-            if let Some(donor) = self.best_donor(if has_listened { 1 } else { 3 }) {
+            if let Some(donor) = self.best_donor(if has_listened { 1 } else { 2 }) {
                 self.begin_scan(now, donor, false);
             } else if has_listened {
                 transferred = true;

@@ -14,7 +14,6 @@ const B: LogKey = LogKey { node: 2, epoch: 9 };
 const FROM_A: Sender = Sender {
     log: A,
     clock: Stamp(10),
-    scale: 0,
 };
 
 fn instance(version: &str) -> Instance {
@@ -701,26 +700,4 @@ fn a_timeout_that_was_lowered_makes_no_old_record_a_new_one() {
         assert_eq!(state, Some(closing.state));
     }
     assert!(group.told[0].iter().all(|it| it.lifetime <= lifetime));
-}
-
-#[test]
-fn what_waited_long_in_our_own_socket_is_as_old_as_it_says() {
-    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13"), (3, "4.1.13")]);
-    let established = tcp(TcpState::Established, Timer::Established);
-    let reset = tcp(TcpState::Trans, Timer::Transitory);
-    group.deaf.push(3);
-    group.data.clear();
-    group.local(1, &[established]);
-    group.run(100);
-    group.deaf = vec![1, 3];
-    group.local(2, &[reset]);
-    group.run(100);
-    group.now += 3_600;
-    let (at, waited) = (group.at(), group.data.clone());
-    for (from, datagram) in waited {
-        group
-            .engine(3)
-            .handle_datagram(at, address(from), &datagram);
-    }
-    assert_eq!(group.knows(3, &reset.id).map(|it| it.0), Some(reset.state));
 }

@@ -166,6 +166,7 @@ has_frame() { table "$1" | grep -qF 'UDP,2001:db8::8,1024,64:ff9b::c000:208,9000
 for node in A B; do wait_for 20 "$node has the session of a 4.1.9" has_frame "$node"; done
 at A /scenario/bin/jooldctl -i A.netsocket advertise
 wait_for 20 "the stock node has the session of a 4.1.9" has_frame D
+rm /etc/dbus-1/system.d/mx.jool.Joold1.conf
 set_arrives 7 A B D
 say "a session from a 4.1.9 is at all three, and the stock node gives and takes as before"
 stop_stock D
