@@ -50,9 +50,14 @@ impl Engine {
     /// Our own Jool refused a run of sessions, or a part of it: soon, but not at once, since it may
     /// refuse them again, the tables are compared.
     pub fn handle_refusal(&mut self, now: Instant) {
-        let soon = self.clock(now) + AUDIT_SOON;
-        self.audit.due = self.audit.due.min(soon);
+        self.look_soon(self.clock(now));
         self.audit.refused = true;
+    }
+
+    /// Our own Jool said something that its table explains: soon, but not at once, since what waits in
+    /// its queue says more, the tables are compared.
+    pub(super) fn look_soon(&mut self, now: u64) {
+        self.audit.due = self.audit.due.min(now + AUDIT_SOON);
     }
 
     /// Compares everything: our own Jool's table with ours, and ours with another node's.

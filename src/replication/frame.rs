@@ -6,6 +6,8 @@
 
 use crate::session::{BODY, Reject, Session, Stamp};
 
+use super::clock::Reading;
+
 /// How a frame begins: no record's length, and our letters.
 pub(super) const MARK: [u8; 4] = [0xff, 0xff, b'j', b'd'];
 /// The version of the protocol.
@@ -15,7 +17,7 @@ pub(super) const TRAILER: usize = HEAD + 8 + COUNT;
 /// What the trailer has for each record: its age.
 pub(super) const AGE: usize = 4;
 
-/// Mark, version, kind, two bytes of zero, node, epoch, clock.
+/// Mark, version, kind, how often the clock was set, node, epoch, clock.
 const HEAD: usize = 32;
 /// Length of the number of records, with which a trailer ends.
 const COUNT: usize = 2;
@@ -63,7 +65,7 @@ impl LogKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sender {
     pub(super) log: LogKey,
-    pub(super) clock: Stamp,
+    pub(super) clock: Reading,
 }
 
 /// A position in a log.
@@ -294,8 +296,10 @@ impl<'a> Frame<'a> {
             return Err(Unreadable::Version);
         }
         let kind = reader.u8()?;
-        let _reserved = reader.u16()?;
-        let (log, clock) = (reader.log()?, Stamp(reader.u64()?));
+        let times_set = reader.u16()?;
+        let log = reader.log()?;
+        let at = Stamp(reader.u64()?);
+        let clock = Reading { at, times_set };
         let content = match kind {
             KIND_DATA => Content::Data(Data::parse(&mut reader)?),
             KIND_HELLO => Content::Hello(Hello::parse(&mut reader)?),
@@ -445,9 +449,10 @@ impl<'a> Replay<'a> {
 
 fn head(kind: u8, from: Sender, frame: &mut Vec<u8>) {
     frame.extend_from_slice(&MARK);
-    frame.extend_from_slice(&[VERSION, kind, 0, 0]);
+    frame.extend_from_slice(&[VERSION, kind]);
+    frame.extend_from_slice(&from.clock.times_set.to_be_bytes());
     push_log(from.log, frame);
-    frame.extend_from_slice(&from.clock.0.to_be_bytes());
+    frame.extend_from_slice(&from.clock.at.0.to_be_bytes());
 }
 
 fn push_log(log: LogKey, frame: &mut Vec<u8>) {

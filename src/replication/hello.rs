@@ -164,6 +164,7 @@ impl Engine {
             }
             if node.key != from {
                 node.key = from;
+                node.met = None;
                 node.synced_at = 0;
                 is_new = true;
             }
@@ -176,6 +177,7 @@ impl Engine {
             is_new = true;
             let node = Node {
                 key: from,
+                met: None,
                 address,
                 hello,
                 heard: now,
@@ -193,7 +195,9 @@ impl Engine {
                 return;
             }
         }
-        self.ledger.hear(now, clock);
+        if let Some(node) = self.nodes.find_mut(from.node) {
+            self.ledger.clock.hear(now, clock, &mut node.met);
+        }
         if is_new {
             self.hello.at_once(now);
             let name = self.name_of(from.node);

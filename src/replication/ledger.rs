@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use crate::session::{Entry, Identity, Key, Marks, Session, Slot, Stamp, Table, Timeouts};
 
-use super::clock::{Heard, SharedClock};
+use super::clock::SharedClock;
 use super::frame::LogKey;
 use super::logs::Logs;
 use super::queue::Queue;
@@ -74,6 +74,8 @@ pub(super) struct Ledger {
     pub(super) given_up: u64,
     /// Whether some of them may still be missing.
     pub(super) lacks_given_up: bool,
+    /// Our own Jool said something that only its table can explain.
+    pub(super) is_contradicted: bool,
 }
 
 impl Ledger {
@@ -94,6 +96,7 @@ impl Ledger {
             audited: true,
             sweep: 0,
             given_up: 0,
+            is_contradicted: false,
             lacks_given_up: false,
         }
     }
@@ -184,23 +187,6 @@ impl Ledger {
         order(session, *at, entry, entry.announced)
             .then_with(|| key(place.log).cmp(&key(entry.log)))
             .is_gt()
-    }
-
-    /// Another node's clock said this when it sent what has come now. Returns what that is on ours.
-    pub(super) fn hear(&mut self, now: u64, theirs: Stamp) -> Stamp {
-        match self.clock.hear(now, theirs) {
-            Heard::Same => theirs,
-            Heard::Apart => self.clock.at(now),
-            Heard::Ahead(by) => {
-                // What we know was told by the clock as it was.
-                for slot in (0..self.table.slots()).map(Slot) {
-                    if let Some(entry) = self.table.get_mut(slot) {
-                        entry.announced = entry.announced.plus(by);
-                    }
-                }
-                theirs
-            }
-        }
     }
 
     fn count(&mut self, log: u16, more: bool) {
@@ -302,7 +288,8 @@ impl Ledger {
         let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
         if !waits && is_local(entry) {
             if self.activity(now, entry).since(*at) > LATE {
-                // Its table, which was read, is ahead of its queue.
+                // Its table, which was read, is ahead of its queue; or somebody overwrote what it had.
+                self.is_contradicted |= changed;
                 return false;
             }
         } else {
@@ -333,7 +320,7 @@ impl Ledger {
             // Later than what it replaces, even if the clock did not go on meanwhile; then it does now.
             let least = entry.announced.plus(u64::from(changed));
             entry.announced = at.latest(least);
-            self.clock.hear(now, entry.announced);
+            self.clock.reach(now, entry.announced);
             return self.announce.push(&mut self.table, slot);
         }
         false

@@ -383,6 +383,9 @@ impl Engine {
         if now >= self.tick {
             self.tick = now + hello::INTERVAL;
             self.notice_absence(now);
+            if std::mem::take(&mut self.ledger.is_contradicted) {
+                self.look_soon(now);
+            }
             if self.ledger.lacks_given_up && self.ledger.has_room() {
                 self.ledger.lacks_given_up = false;
                 self.handle_loss();
@@ -423,7 +426,7 @@ impl Engine {
     fn sender(&self, now: u64) -> Sender {
         Sender {
             log: self.own,
-            clock: self.ledger.clock.at(now),
+            clock: self.ledger.clock.reading(now),
         }
     }
 

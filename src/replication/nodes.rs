@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::clock::Met;
 use super::frame::{Hello, LogKey};
 
 /// Nodes that are followed. A group has a handful.
@@ -12,6 +13,8 @@ const MOST: usize = 32;
 pub(super) struct Node {
     /// Who, in which run.
     pub(super) key: LogKey,
+    /// Whether its clock and ours have met.
+    pub(super) met: Option<Met>,
     /// Where its frames come from.
     pub(super) address: SocketAddr,
     pub(super) hello: Hello,

@@ -144,7 +144,7 @@ impl Engine {
             read,
             ..
         } = self;
-        let clock = ledger.hear(now, from.clock);
+        let clock = ledger.clock.hear(now, from.clock, &mut node.met);
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);

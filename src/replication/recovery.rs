@@ -395,7 +395,11 @@ impl Engine {
                 Way::Transferred
             }
         };
-        let clock = self.ledger.hear(now, clock);
+        let node = self.nodes.find_mut(from.node);
+        let Some(node) = node.filter(|node| node.key == from) else {
+            return;
+        };
+        let clock = self.ledger.clock.hear(now, clock, &mut node.met);
         for record in replay.records() {
             let record = match record {
                 Ok(record) => record,

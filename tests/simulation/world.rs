@@ -17,7 +17,7 @@ use super::random::Random;
 const SLACK: u64 = 1_000 + 600;
 const REFRESH: u64 = 10_000;
 /// What clocks are ahead of each other: nothing, somewhat, an hour, some decades.
-const SKEWS: [u64; 6] = [0, 0, 3, 4_000, 3_600_000, 1 << 40];
+const SKEWS: [u64; 8] = [0, 0, 3, 500, 1_900, 4_000, 3_600_000, 1 << 40];
 /// How long the quiet may take to bring agreement, in virtual milliseconds.
 const QUIET: u64 = 45_000;
 
