@@ -96,7 +96,9 @@ impl Engine {
             self.phase,
             Phase::Fresh | Phase::Joining { ending: false, .. }
         );
-        self.ledger.dumped(now, session, joining);
+        let mut session = *session;
+        session.lifetime = session.lifetime.saturating_sub(self.hello.late(now));
+        self.ledger.dumped(now, &session, joining);
     }
 
     /// Our own Jool's table has been read, to its end or not.

@@ -13,7 +13,9 @@ use super::EPOCH;
 const APART: u64 = 100;
 /// A clock that has met ours and differs by more did not merely stand still, in milliseconds.
 const LONGEST_PAUSE: u64 = 3_600_000;
-/// A step forward that is remembered, in milliseconds: what was before it has not become later.
+/// Steps forward within so many milliseconds are one step.
+const TOGETHER: u64 = 1_000;
+/// A step that is remembered when others follow, in milliseconds.
 const STEP: u64 = 20;
 /// How many steps are remembered.
 const MOST_STEPS: usize = 4;
@@ -42,7 +44,8 @@ pub(super) struct Met {
 pub(super) struct SharedClock {
     /// From the engine's own to the table's.
     offset: u64,
-    /// What the offset was until which moments on the engine's own clock, the latest last.
+    /// What the offset was until which moments on the engine's own clock, the latest last: what was before
+    /// a step forward has not become later by it.
     steps: Vec<(u64, u64)>,
     /// From the table's to the shared one. Only this changes when a clock is met: all that the table
     /// has moves with it.
@@ -81,14 +84,20 @@ impl SharedClock {
     /// Goes forward, if need be, so that it is not before this moment.
     #[inline]
     pub(super) fn reach(&mut self, now: u64, moment: Stamp) {
-        let by = moment.since(self.at(now)).max(0).cast_unsigned();
-        if by > STEP {
-            if self.steps.len() == MOST_STEPS {
+        let by = moment.since(self.at(now));
+        if by <= 0 {
+            return;
+        }
+        let last = self.steps.last().copied();
+        if last.is_none_or(|(until, _)| now >= until + TOGETHER) {
+            if last.is_some_and(|(_, offset)| self.offset.wrapping_sub(offset) <= STEP) {
+                self.steps.pop();
+            } else if self.steps.len() == MOST_STEPS {
                 self.steps.remove(0);
             }
             self.steps.push((now, self.offset));
         }
-        self.offset = self.offset.wrapping_add(by);
+        self.offset = self.offset.wrapping_add(by.cast_unsigned());
     }
 
     /// What another node's clock said when it sent what has come now, and whether it had met ours, which

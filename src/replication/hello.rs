@@ -57,6 +57,13 @@ impl Timing {
         }
     }
 
+    /// For how long one has been due, in milliseconds: if we did not stand still, hardly at all. What
+    /// waited meanwhile, and does not say since when, counts as being that old: what others say they
+    /// know.
+    pub(super) fn late(&self, now: u64) -> u32 {
+        u32::try_from(now.saturating_sub(self.next)).unwrap_or(u32::MAX)
+    }
+
     /// Whether one leaves now.
     pub(super) fn take(&mut self, now: u64) -> bool {
         if !std::mem::take(&mut self.due) {

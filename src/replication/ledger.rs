@@ -402,8 +402,9 @@ impl Ledger {
         };
         let entry = *entry;
         let unchanged = is_unchanged(session, &entry);
-        // What we said ourselves is never later than what we have.
-        if place.log == OWN || !self.is_later(record, &entry, logs) {
+        // What we said ourselves is never later than what we say now.
+        let is_ours = place.log == OWN && entry.log == OWN;
+        if is_ours || !self.is_later(record, &entry, logs) {
             return if unchanged {
                 Outcome::Known
             } else {

@@ -125,6 +125,8 @@ pub struct Engine {
     tick: u64,
     /// Records that nobody has any more: whose, and how many.
     lost: Vec<(u64, u64)>,
+    /// Since when the last of them is missing.
+    lost_since: u64,
     resync_wanted: bool,
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
@@ -199,6 +201,7 @@ impl Engine {
             hello: hello::Timing::new(EPOCH),
             tick: EPOCH,
             lost: Vec::new(),
+            lost_since: EPOCH,
             resync_wanted: false,
             doubtful: Vec::new(),
             last_token: 0,
@@ -310,14 +313,18 @@ impl Engine {
             ..
         } = self;
         read.clear();
+        let late = self.hello.late(now);
         parse_run(run, &jool.pool6, |record| {
             counters.local_records += 1;
             match record {
-                Ok(session) => read.push(Record {
-                    session,
-                    at: ledger.stamp(now, &session),
-                    place: Place::NEXT,
-                }),
+                Ok(mut session) => {
+                    session.lifetime = session.lifetime.saturating_sub(late);
+                    read.push(Record {
+                        session,
+                        at: ledger.stamp(now, &session),
+                        place: Place::NEXT,
+                    });
+                }
                 Err(reason) => counters.local_rejects.count(reason),
             }
         });
@@ -381,8 +388,12 @@ impl Engine {
         self.step(now);
         self.hello.keep_time(now);
         if now >= self.tick {
+            // What waits in our socket tells who is there.
+            let stood_still = now >= self.tick + hello::INTERVAL;
             self.tick = now + hello::INTERVAL;
-            self.notice_absence(now);
+            if !stood_still {
+                self.notice_absence(now);
+            }
             if std::mem::take(&mut self.ledger.is_contradicted) {
                 self.look_soon(now);
             }
@@ -390,6 +401,10 @@ impl Engine {
                 self.ledger.lacks_given_up = false;
                 self.handle_loss();
                 self.resync();
+            }
+            if now >= self.lost_since + u64::from(self.ledger.timeouts().longest()) {
+                // No session lives for so long without a packet.
+                self.lost.clear();
             }
             // The whole table in some ten seconds.
             self.ledger.sweep(now, self.ledger.table.slots() / 40 + 64);

@@ -98,9 +98,11 @@ impl Engine {
             ..
         } = self;
         let mut rejected = 0;
+        let late = self.hello.late(now);
         read.clear();
         parse_run(datagram, &jool.pool6, |record| match record {
-            Ok(session) => {
+            Ok(mut session) => {
+                session.lifetime = session.lifetime.saturating_sub(late);
                 let session = clamp(&session, ledger, counters);
                 read.push(Record {
                     session,

@@ -264,6 +264,7 @@ impl Engine {
         }
         if now >= since + GIVE_UP {
             self.give_up(index);
+            self.lost_since = now;
             self.counters.lost_records += records;
             let others = self.lost.len();
             match self.lost.iter_mut().find(|(node, _)| *node == key.node) {
@@ -311,11 +312,11 @@ impl Engine {
         });
         let mut since = Vec::new();
         if only_missing {
-            since.extend(self.logs.positions());
             since.push(Position {
                 log: self.own,
                 seq: self.ring.last(),
             });
+            since.extend(self.logs.positions());
         }
         let mut missing = Ranges::default();
         missing.insert(0, u64::from(u32::MAX));
@@ -421,7 +422,7 @@ impl Engine {
                 scan.records += 1;
                 // What the donor's position does not cover.
                 let log = self.logs.get_mut(record.place.log);
-                if let Some(log) = log.filter(|_| !scan.since.is_empty()) {
+                if let Some(log) = log.filter(|_| matches!(self.phase, Phase::Joined)) {
                     log.missing.remove(record.place.seq, record.place.seq);
                 }
             }
@@ -527,7 +528,7 @@ impl Engine {
         if !transferred && self.scan.is_none() {
             let has_listened = now >= since + LISTEN;
             // Another one that is new knows less than those that may not have been heard yet.
-            if let Some(donor) = self.best_donor(if has_listened { 1 } else { 2 }) {
+            if let Some(donor) = self.best_donor(if has_listened { 1 } else { 3 }) {
                 self.begin_scan(now, donor, false);
             } else if has_listened {
                 transferred = true;

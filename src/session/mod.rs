@@ -140,6 +140,12 @@ impl Timeouts {
     /// How long Jool keeps a stored IPv4 SYN, in milliseconds; not configurable.
     pub const SYN4: u32 = 6_000;
 
+    /// The longest of them, in milliseconds.
+    pub fn longest(&self) -> u32 {
+        let longest = self.tcp_established.max(self.tcp_transitory);
+        longest.max(self.udp).max(self.icmp)
+    }
+
     /// The full lifetime of a session under its timer, in milliseconds.
     pub fn of(&self, protocol: Protocol, timer: Timer) -> u32 {
         match (protocol, timer) {

@@ -1,6 +1,7 @@
 //! A node: a machine with a Jool and a daemon, each of which may be missing, and what the daemon's
 //! event loop does between them.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use super::random::Random;
 const FLUSH: u64 = 10;
 /// Datagrams in one turn.
 const BUDGET: usize = 64;
+/// Datagrams that wait in a socket.
+const SOCKET: usize = 2_000;
 
 pub(crate) struct Clock(Instant);
 
@@ -27,6 +30,15 @@ impl Clock {
     pub(crate) fn at(&self, now: u64) -> Instant {
         self.0 + Duration::from_millis(now)
     }
+}
+
+/// What stands still for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// The machine, and its clock with it.
+    Machine,
+    /// The daemon. What it is told waits in its sockets.
+    Daemon,
 }
 
 pub(crate) struct Node {
@@ -42,6 +54,15 @@ pub(crate) struct Node {
     pub(crate) jool_back: Option<u64>,
     /// What its clock is ahead of the others'.
     pub(crate) skew: u64,
+    /// What stands still, since when and until when.
+    pub(crate) pause: Option<(Pause, u64, u64)>,
+    /// For how long its clock stood still.
+    stood: u64,
+    /// For how long, in all, something of it stood still.
+    pub(crate) paused: u64,
+    /// What waits in its sockets.
+    runs: VecDeque<Vec<u8>>,
+    datagrams: VecDeque<(usize, Vec<u8>)>,
     dump: Option<Option<Identity>>,
     /// Whether what was dumped so far is to be thrown away.
     pub(crate) dump_fails: bool,
@@ -74,6 +95,11 @@ impl Node {
             daemon_back: None,
             jool_back: None,
             skew: 0,
+            pause: None,
+            stood: 0,
+            paused: 0,
+            runs: VecDeque::new(),
+            datagrams: VecDeque::new(),
             dump: None,
             dump_fails: false,
             capacity,
@@ -86,6 +112,38 @@ impl Node {
             buffer: Vec::new(),
             rollbacks: Vec::new(),
             tolerance: 2_400,
+        }
+    }
+
+    /// What its own clock says.
+    pub(crate) fn own(&self, now: u64) -> u64 {
+        let stands = match self.pause {
+            Some((Pause::Machine, since, _)) => now - since,
+            _ => 0,
+        };
+        now - self.stood - stands
+    }
+
+    /// Whether it translates what comes.
+    pub(crate) fn translates(&self) -> bool {
+        self.kernel.is_some() && !matches!(self.pause, Some((Pause::Machine, ..)))
+    }
+
+    /// Something of it stands still no longer.
+    fn go_on(&mut self, now: u64) {
+        if let Some((pause, since, _)) = self.pause.take() {
+            self.paused += now - since;
+            self.tolerance += now - since;
+            if pause == Pause::Machine {
+                self.stood += now - since;
+            }
+        }
+    }
+
+    /// A datagram has come.
+    pub(crate) fn receive(&mut self, from: usize, bytes: Vec<u8>) {
+        if self.engine.is_some() && self.datagrams.len() < SOCKET {
+            self.datagrams.push_back((from, bytes));
         }
     }
 
@@ -104,8 +162,11 @@ impl Node {
 
     pub(crate) fn start_daemon(&mut self, clock: &Clock, now: u64) {
         self.daemon_back = None;
+        self.runs.clear();
+        self.datagrams.clear();
+        let own = self.own(now);
         let mut engine = Engine::new(
-            clock.at(now),
+            clock.at(own),
             Settings {
                 node: self.index as u64 + 1,
                 // It is an age since zero, and no clock is so wrong.
@@ -116,7 +177,7 @@ impl Node {
             },
         );
         if self.kernel.is_some() {
-            engine.handle_attached(clock.at(now), &self.instance());
+            engine.handle_attached(clock.at(own), &self.instance());
         }
         self.engine = Some(engine);
         self.dump = None;
@@ -140,17 +201,19 @@ impl Node {
         self.told_drops = 0;
         let format = self.version.format();
         self.kernel = Some(Kernel::new(format, self.timeouts, self.capacity));
-        let instance = self.instance();
+        let (instance, own) = (self.instance(), self.own(now));
         if let Some(engine) = &mut self.engine {
-            engine.handle_attached(clock.at(now), &instance);
+            engine.handle_attached(clock.at(own), &instance);
         }
     }
 
     pub(crate) fn remove_jool(&mut self, clock: &Clock, now: u64) {
         self.kernel = None;
         self.dump = None;
+        self.runs.clear();
+        let own = self.own(now);
         if let Some(engine) = &mut self.engine {
-            engine.handle_detached(clock.at(now));
+            engine.handle_detached(clock.at(own));
         }
     }
 
@@ -158,11 +221,18 @@ impl Node {
     pub(crate) fn turn(
         &mut self,
         clock: &Clock,
-        now: u64,
+        world_now: u64,
         random: &mut Random,
         network: &mut Network,
     ) {
         let instance = self.instance();
+        if self.pause.is_some_and(|(_, _, until)| until <= world_now) {
+            self.go_on(world_now);
+        }
+        if let Some((Pause::Machine, ..)) = self.pause {
+            return;
+        }
+        let now = self.own(world_now);
         let Some(engine) = &mut self.engine else {
             if let Some(kernel) = &mut self.kernel
                 && now.is_multiple_of(500)
@@ -173,12 +243,30 @@ impl Node {
             return;
         };
         let instant = clock.at(now);
-        if let Some(kernel) = &mut self.kernel {
-            if now.is_multiple_of(FLUSH) {
-                while kernel.packet(now, &mut self.buffer) {
-                    engine.handle_local(instant, &self.buffer);
-                }
+        if let Some(kernel) = &mut self.kernel
+            && now.is_multiple_of(FLUSH)
+        {
+            while kernel.packet(now, &mut self.buffer) {
+                self.runs.push_back(self.buffer.clone());
             }
+        }
+        if self.pause.is_some() {
+            return;
+        }
+        // Whatever waited longer: nobody says what is read first.
+        let jool_first = random.permille(500);
+        if jool_first {
+            for run in self.runs.drain(..) {
+                engine.handle_local(instant, &run);
+            }
+        }
+        for (from, bytes) in self.datagrams.drain(..) {
+            engine.handle_datagram(instant, address(from), &bytes);
+        }
+        for run in self.runs.drain(..) {
+            engine.handle_local(instant, &run);
+        }
+        if let Some(kernel) = &mut self.kernel {
             if kernel.dropped > self.told_drops && self.look_at_drops == 0 {
                 self.look_at_drops = now + random.within(1, 1000);
             }
@@ -220,7 +308,7 @@ impl Node {
                 &mut self.buffer,
                 self.index,
                 clock,
-                now,
+                (now, world_now),
                 random,
                 network,
             );
@@ -237,7 +325,7 @@ impl Node {
             &mut self.buffer,
             self.index,
             clock,
-            now,
+            (now, world_now),
             random,
             network,
         );
@@ -274,7 +362,7 @@ impl Node {
         buffer: &mut Vec<u8>,
         index: usize,
         clock: &Clock,
-        now: u64,
+        (now, world_now): (u64, u64),
         random: &mut Random,
         network: &mut Network,
     ) {
@@ -287,7 +375,7 @@ impl Node {
                 Transmit::Everyone => None,
                 Transmit::One(to) => (0..32).find(|index| address(*index) == to),
             };
-            network.send(random, now, index, only, buffer);
+            network.send(random, world_now, index, only, buffer);
         }
     }
 

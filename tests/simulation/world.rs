@@ -9,7 +9,7 @@ use joold::session::{Format, Identity, Prefix, Protocol, Session, State, Timeout
 
 use super::kernel::{Rollback, Segment};
 use super::network::Network;
-use super::node::{Clock, Node, address};
+use super::node::{Clock, Node, Pause};
 use super::random::Random;
 
 /// Lifetimes may differ by this beside the refresh window: differences too slight to tell, and the
@@ -207,7 +207,7 @@ impl World {
                 let status = node
                     .engine
                     .as_ref()
-                    .map(|engine| engine.status(self.clock.at(now)));
+                    .map(|engine| engine.status(self.clock.at(node.own(now))));
                 let Some(status) = status else { continue };
                 let dropped = node.kernel.as_ref().map(|kernel| kernel.dropped);
                 let (index, state) = (node.index, status.state);
@@ -222,13 +222,10 @@ impl World {
             let Some(node) = self.nodes.get_mut(datagram.to) else {
                 continue;
             };
-            if let Some(engine) = &mut node.engine {
-                let from = address(datagram.from);
-                engine.handle_datagram(self.clock.at(now), from, &datagram.bytes);
-            }
+            node.receive(datagram.from, datagram.bytes);
         }
         for node in &mut self.nodes {
-            if node.jool_back.is_some_and(|at| at <= now) {
+            if node.jool_back.is_some_and(|at| at <= now) && node.pause.is_none() {
                 node.add_jool(&self.clock, now);
             }
             if node.daemon_back.is_some_and(|at| at <= now) {
@@ -271,9 +268,10 @@ impl World {
         while self.faults.first().is_some_and(|(at, _)| *at <= self.now) {
             let (_, kind) = self.faults.remove(0);
             let victim = self.random.index(self.nodes.len());
-            let is_up = self.nodes[victim].is_up && self.nodes[victim].daemon_back.is_none();
+            let node = &self.nodes[victim];
+            let is_up = node.is_up && node.daemon_back.is_none() && node.pause.is_none();
             let now = self.now;
-            match kind % 8 {
+            match kind % 10 {
                 0 if is_up => {
                     self.note(format_args!("daemon {victim} crashes"));
                     self.nodes[victim].stop_daemon(&mut self.random);
@@ -328,6 +326,25 @@ impl World {
                         engine.resync();
                     }
                 }
+                8 if is_up => {
+                    let until = now + self.random.within(20, 5_000);
+                    self.nodes[victim].pause = Some((Pause::Machine, now, until));
+                    self.note(format_args!("machine {victim} is suspended until {until}"));
+                    for group in 0..self.active.len() {
+                        if self.active[group] == victim {
+                            self.fail_over(group);
+                        }
+                    }
+                }
+                9 if is_up => {
+                    let until = now + self.random.within(20, 3_000);
+                    self.nodes[victim].pause = Some((Pause::Daemon, now, until));
+                    self.note(format_args!("daemon {victim} stands still until {until}"));
+                    if self.random.permille(500) {
+                        let group = self.random.index(self.active.len());
+                        self.fail_over(group);
+                    }
+                }
                 _ => {
                     let group = self.random.index(self.active.len());
                     self.fail_over(group);
@@ -338,7 +355,7 @@ impl World {
 
     fn fail_over(&mut self, group: usize) {
         let able: Vec<_> = (0..self.nodes.len())
-            .filter(|index| self.nodes[*index].kernel.is_some())
+            .filter(|index| self.nodes[*index].translates())
             .collect();
         if !able.is_empty() {
             self.active[group] = self.random.one(&able);
@@ -357,6 +374,9 @@ impl World {
             node.daemon_back = node.daemon_back.map(|_| now);
             node.jool_back = node.jool_back.map(|_| now);
             node.dump_fails = false;
+            if let Some((_, _, until)) = &mut node.pause {
+                *until = now;
+            }
         }
     }
 
@@ -401,7 +421,10 @@ impl World {
             }
             flow.next = self.now + 1 + self.random.within(0, 2 * flow.pace);
             let node = self.active[flow.group];
-            let Some(kernel) = &mut self.nodes[node].kernel else {
+            let own = self.nodes[node].own(self.now);
+            let translates = self.nodes[node].translates();
+            let kernel = self.nodes[node].kernel.as_mut().filter(|_| translates);
+            let Some(kernel) = kernel else {
                 return flow.end > self.now;
             };
             let segment = if flow.opened {
@@ -418,7 +441,7 @@ impl World {
                     .one(&[Segment::Syn6, Segment::Syn6, Segment::Syn4])
             };
             flow.opened = true;
-            let Some((state, timer)) = kernel.translate(self.now, flow.id, segment) else {
+            let Some((state, timer)) = kernel.translate(own, flow.id, segment) else {
                 return false;
             };
             let changes = self.changes.entry(flow.id).or_default();
@@ -489,8 +512,9 @@ impl World {
 
     /// Nobody says that all is here who knows better.
     fn check_states(&self) {
-        for engine in self.nodes.iter().filter_map(|node| node.engine.as_ref()) {
-            let status = engine.status(self.clock.at(self.now));
+        for node in self.nodes.iter().filter(|node| node.pause.is_none()) {
+            let Some(engine) = &node.engine else { continue };
+            let status = engine.status(self.clock.at(node.own(self.now)));
             if matches!(status.state, NodeState::Synced | NodeState::Alone) {
                 let present = status.peers.iter().filter(|peer| peer.present);
                 let missing: u64 = present.map(|peer| peer.missing).sum();
@@ -506,7 +530,7 @@ impl World {
                 let status = node
                     .engine
                     .as_ref()
-                    .map(|e| e.status(self.clock.at(self.now)));
+                    .map(|e| e.status(self.clock.at(node.own(self.now))));
                 return Some(format!(
                     "node {} is {:?}: {status:?}",
                     node.index,
@@ -517,26 +541,32 @@ impl World {
         let kernels = || {
             self.nodes
                 .iter()
-                .filter_map(|node| Some((node.index, node.kernel.as_ref()?)))
+                .filter_map(|node| Some((node, node.kernel.as_ref()?)))
         };
         let timeouts = self.nodes[0].timeouts;
-        for (index, kernel) in kernels() {
+        let paused: u64 = self.nodes.iter().map(|node| node.paused).sum();
+        for (node, kernel) in kernels() {
+            let index = node.index;
+            let now = node.own(self.now);
             for (id, here) in &kernel.table {
                 let timeout = timeouts.of(id.protocol, here.timer);
-                let tolerance = SLACK + REFRESH.min(u64::from(timeout / 6));
-                if here.expires <= self.now + tolerance || id.src4.octets()[3] == 200 {
+                // Lifetimes stand still with a machine.
+                let tolerance = SLACK + paused + REFRESH.min(u64::from(timeout / 6));
+                if here.expires <= now + tolerance || id.src4.octets()[3] == 200 {
                     continue;
                 }
                 for (other, kernel) in kernels() {
-                    let there = kernel.find(self.now, id);
+                    let there_now = other.own(self.now);
+                    let there = kernel.find(there_now, id);
                     let agrees = there.is_some_and(|there| {
                         (there.state, there.timer) == (here.state, here.timer)
-                            && there.expires.abs_diff(here.expires) <= tolerance
+                            && (there.expires + now).abs_diff(here.expires + there_now) <= tolerance
                     });
                     if !agrees {
                         return Some(format!(
-                            "at {} of {id:?} node {index} has {here:?}, node {other} {there:?}; {:?}",
+                            "at {} of {id:?} node {index} has {here:?}, node {} {there:?}; {:?}",
                             self.now,
+                            other.index,
                             self.changes.get(id)
                         ));
                     }
