@@ -92,10 +92,7 @@ impl Engine {
     pub fn handle_dumped(&mut self, now: Instant, session: &Session) {
         let now = self.clock(now);
         self.audit.found += 1;
-        let joining = matches!(
-            self.phase,
-            Phase::Fresh | Phase::Joining { ending: false, .. }
-        );
+        let joining = matches!(self.phase, Phase::Fresh | Phase::Joining { .. });
         let mut session = *session;
         session.lifetime = session.lifetime.saturating_sub(self.hello.late(now));
         self.ledger.dumped(now, &session, joining);

@@ -6,6 +6,7 @@ use crate::jool::Instance;
 
 use super::event::{Difference, Event};
 use super::frame::{Hello, LogKey, MOST_LOGS, Position, Progress, Sender};
+use super::logs::Log;
 use super::nodes::Node;
 use super::status::State;
 use super::{Engine, Phase, recovery};
@@ -118,6 +119,7 @@ impl Engine {
         let mut logs: Vec<(bool, u32, Progress)> = self
             .logs
             .iter()
+            .filter(|(index, log)| !self.is_of_the_past(now, *index, log))
             .map(|(index, log)| {
                 let progress = Progress {
                     position: Position {
@@ -218,7 +220,7 @@ impl Engine {
             } else if self.nodes.present(position.log).is_none() {
                 // Nobody else tells how far that log goes. Only its own node has another forgotten
                 // for it, or two nodes that know many would never come to rest.
-                let index = self.logs.find_or_add(position.log);
+                let index = self.log_of(now, position.log);
                 self.follow_at(now, index, last.max(position.seq));
             }
         }
@@ -245,9 +247,10 @@ impl Engine {
 
     /// A log is known to reach up to here.
     fn follow(&mut self, now: u64, key: LogKey, last: u64) {
-        let index = self.logs.find_or_add(key).or_else(|| self.make_room(key));
+        let index = self.log_of(now, key).or_else(|| self.make_room(key));
         if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
             log.heard = true;
+            log.news = now;
             if std::mem::take(&mut log.given_up) {
                 // Its own node has it all.
                 log.due = Some(now);
@@ -258,9 +261,29 @@ impl Engine {
 
     fn follow_at(&mut self, now: u64, index: Option<u16>, last: u64) {
         if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
-            log.reaches(last);
+            if log.reaches(last) {
+                log.news = now;
+            }
             recovery::schedule(log, now);
         }
+    }
+
+    /// Whether nothing of a log can be alive anywhere.
+    fn is_of_the_past(&self, now: u64, index: u16, log: &Log) -> bool {
+        self.ledger.entries_of(index) == 0
+            && self.nodes.present(log.key).is_none()
+            && now >= log.news + u64::from(self.ledger.timeouts().longest())
+    }
+
+    /// Our number for a log, which is followed from now on; `None`: there are too many.
+    pub(super) fn log_of(&mut self, now: u64, key: LogKey) -> Option<u16> {
+        if let Some(index) = self.logs.find_or_add(key) {
+            return Some(index);
+        }
+        let past = |(index, log): &(u16, &Log)| self.is_of_the_past(now, *index, log);
+        let (index, _) = self.logs.iter().find(past)?;
+        self.logs.replace(index, key);
+        Some(index)
     }
 
     /// Follows a log in place of one that is over, the one with the fewest sessions.

@@ -13,6 +13,8 @@ pub(super) const RING: u64 = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) key: LogKey,
+    /// When its node, or a longer end of it, was last heard of.
+    pub(super) news: u64,
     /// The highest place that is known of.
     pub(super) last: u64,
     /// What we do not have below that.
@@ -37,6 +39,7 @@ impl Log {
     fn new(key: LogKey) -> Self {
         Self {
             key,
+            news: 0,
             last: 0,
             missing: Ranges::default(),
             due: None,

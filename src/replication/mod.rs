@@ -167,8 +167,12 @@ enum Phase {
         dumped: bool,
         /// What the others know is here, or there is nobody.
         transferred: bool,
-        /// What the others do not know is being put in our log.
-        ending: bool,
+    },
+    /// What the others do not know is put in our log, and leaves.
+    Ending {
+        since: u64,
+        /// All of it is in the queue.
+        queued: bool,
     },
     Joined,
 }
@@ -275,7 +279,6 @@ impl Engine {
                 since: now,
                 dumped: false,
                 transferred: false,
-                ending: false,
             };
         } else {
             // It may be another one, and an empty one.
@@ -428,6 +431,13 @@ impl Engine {
         }
         if self.write_data(now, datagram) {
             return Some(Transmit::Everyone);
+        }
+        if let Phase::Ending {
+            since,
+            queued: true,
+        } = self.phase
+        {
+            self.finish_join(now, since);
         }
         if let Some((to, request)) = self.requests.pop_front() {
             request.write(self.sender(now), datagram);

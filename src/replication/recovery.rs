@@ -413,7 +413,7 @@ impl Engine {
             let record = Record {
                 session: clamp(&record.session, &self.ledger, &mut self.counters),
                 at: clock.minus(u64::from(record.age)),
-                place: self.place(record.place),
+                place: self.place(now, record.place),
             };
             let key = self.ledger.table.key(&record.session.id);
             let outcome = self.ledger.received(now, key, &record, way, &self.logs);
@@ -456,14 +456,14 @@ impl Engine {
     }
 
     /// Our number for a place that another node named.
-    fn place(&mut self, place: Option<(LogKey, u64)>) -> Place {
+    fn place(&mut self, now: u64, place: Option<(LogKey, u64)>) -> Place {
         let Some((key, seq)) = place else {
             return Place::UNLOGGED;
         };
         if key == self.own {
             return Place { log: OWN, seq };
         }
-        let log = self.logs.find_or_add(key);
+        let log = self.log_of(now, key);
         log.map_or(Place::UNLOGGED, |log| Place { log, seq })
     }
 
@@ -480,8 +480,7 @@ impl Engine {
                 continue;
             }
             if let Some(log) = self
-                .logs
-                .find_or_add(reach.log)
+                .log_of(now, reach.log)
                 .and_then(|index| self.logs.get_mut(index))
             {
                 log.came(1, reach.seq);
@@ -520,7 +519,6 @@ impl Engine {
             since,
             dumped,
             mut transferred,
-            mut ending,
         } = self.phase
         else {
             return;
@@ -534,27 +532,27 @@ impl Engine {
                 transferred = true;
             }
         }
-        if dumped && transferred && !ending && self.audit.running.is_none() {
-            ending = true;
+        self.phase = Phase::Joining {
+            since,
+            dumped,
+            transferred,
+        };
+        if dumped && transferred && self.audit.running.is_none() {
             let walk = if self.nodes.all_present().next().is_some() {
                 Walk::AnnounceAdopted
             } else {
                 Walk::OwnAdopted
             };
             self.walks.push_back((walk, 0));
+            self.phase = Phase::Ending {
+                since,
+                queued: false,
+            };
         }
-        self.phase = Phase::Joining {
-            since,
-            dumped,
-            transferred,
-            ending,
-        };
     }
 
-    pub(super) fn finish_join(&mut self, now: u64) {
-        let Phase::Joining { since, .. } = self.phase else {
-            return;
-        };
+    /// What only our own Jool had has left, too.
+    pub(super) fn finish_join(&mut self, now: u64, since: u64) {
         self.phase = Phase::Joined;
         let donor = self.audit.last_donor.take();
         self.hello.at_once(now);

@@ -13,7 +13,7 @@ const A: LogKey = LogKey { node: 1, epoch: 7 };
 const B: LogKey = LogKey { node: 2, epoch: 9 };
 const FROM_A: Sender = Sender {
     log: A,
-    clock: super::clock::Reading {
+    clock: clock::Reading {
         at: Stamp(10),
         times_set: 0,
     },

@@ -3,8 +3,8 @@
 
 use crate::session::Slot;
 
-use super::Engine;
 use super::record::{ADOPTED, OWN, Place};
+use super::{Engine, Phase};
 
 /// Slots that are gone through in one go, so that nothing else waits for long.
 const STRIDE: u32 = 16_384;
@@ -65,7 +65,11 @@ impl Engine {
         }
         match walk {
             Walk::Reinject => self.finish_audit(now),
-            Walk::AnnounceAdopted | Walk::OwnAdopted => self.finish_join(now),
+            Walk::AnnounceAdopted | Walk::OwnAdopted => {
+                if let Phase::Ending { queued, .. } = &mut self.phase {
+                    *queued = true;
+                }
+            }
             Walk::AnnounceAll | Walk::Disown(_) => {}
         }
     }
