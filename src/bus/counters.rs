@@ -48,6 +48,7 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         repaired_records,
         lost_records,
         transfers,
+        ended,
         audits,
         injected_records,
     } = engine;
@@ -106,6 +107,7 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         ("lost-records", lost_records),
         ("transfers", transfers),
         ("audits", audits),
+        ("ended", ended),
         ("injected-records", injected_records),
         ("received-datagrams", received_datagrams),
         ("received-bytes", received_bytes),

@@ -54,6 +54,8 @@ pub struct Counters {
     pub lost_records: u64,
     /// Transfers of whole tables, or of all that was missing, that were completed.
     pub transfers: u64,
+    /// Sessions that ended on another node while it was not heard, and so end here.
+    pub ended: u64,
     /// Comparisons of our own Jool's table with ours.
     pub audits: u64,
     /// Records handed to our own Jool.

@@ -72,6 +72,13 @@ pub enum Event {
         /// How many.
         records: u64,
     },
+    /// Sessions ended on another node while it was not heard, and so they do here.
+    Ended {
+        /// Where they ended.
+        name: String,
+        /// How many.
+        sessions: u64,
+    },
     /// Our own Jool's table was compared with ours, because something had been lost or
     /// somebody wanted it.
     Audited(Audit),

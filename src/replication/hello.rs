@@ -9,7 +9,7 @@ use super::frame::{Hello, LogKey, MOST_LOGS, Position, Progress, Sender};
 use super::logs::Log;
 use super::nodes::Node;
 use super::status::State;
-use super::{Engine, Phase, recovery};
+use super::{EPOCH, Engine, Phase, recovery};
 
 /// How often a node says hello, in milliseconds.
 pub(super) const INTERVAL: u64 = 250;
@@ -166,6 +166,7 @@ impl Engine {
             self.hello.at_once(now);
         }
         let logs = hello.logs.clone();
+        let may_lack_ends = self.may_lack_ends(now, from);
         if let Some(node) = self.nodes.find_mut(from.node) {
             if from.epoch < node.key.epoch && node.present {
                 // Of a former run, and late.
@@ -212,6 +213,9 @@ impl Engine {
             let name = self.name_of(from.node);
             self.tell(Event::PeerFound { name, address });
         }
+        if may_lack_ends {
+            self.has_returned(from);
+        }
         self.follow(now, from, last);
         let mut of_ours = 0;
         for Progress { position, last } in logs {
@@ -243,6 +247,23 @@ impl Engine {
             node.lag = lag;
         }
         self.compare_settings();
+    }
+
+    /// Whether sessions of a node that is heard now may have ended there without our having heard of it:
+    /// it announced their last state, and that has expired.
+    fn may_lack_ends(&self, now: u64, from: LogKey) -> bool {
+        match self.nodes.find(from.node) {
+            Some(node) if node.key == from => {
+                let unheard = now - node.heard;
+                unheard >= u64::from(self.ledger.timeouts().tcp_transitory / 2)
+            }
+            // Others told of its sessions, though it would have been heard if it could.
+            _ => {
+                let log = self.logs.find(from);
+                let sessions = log.map_or(0, |log| self.ledger.entries_of(log));
+                sessions > 0 && now >= EPOCH + MISSED * INTERVAL
+            }
+        }
     }
 
     /// A log is known to reach up to here.

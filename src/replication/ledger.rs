@@ -6,7 +6,9 @@
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-use crate::session::{Entry, Identity, Key, Marks, Session, Slot, Stamp, Table, Timeouts};
+use crate::session::{
+    Entry, Identity, Key, Marks, Protocol, Session, Slot, Stamp, State, Table, Timeouts, Timer,
+};
 
 use super::clock::SharedClock;
 use super::frame::LogKey;
@@ -22,8 +24,15 @@ pub(super) const TOGETHER: usize = 64;
 const SLIGHT: u64 = 1_000;
 /// How long a record may have waited in our own Jool's queue, in milliseconds.
 const LATE: i64 = 2_000;
+/// By how much what is later may seem earlier, since the lifetimes that Jool tells are not exact, in
+/// milliseconds.
+const JITTER: i64 = 20;
 /// How long a record of a stock peer may have been under way, in milliseconds.
 const STOCK_DELAY: u64 = 2_000;
+
+/// How long a session lasts that is known to have ended elsewhere, in milliseconds: what says otherwise
+/// has come by then.
+const ENDING: u64 = 10_000;
 
 /// What became of a received record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +55,53 @@ pub(super) enum Way {
     Transferred,
 }
 
+/// Which entries something was found out of since it was last begun, told by one of their marks. How
+/// the mark looks changes from one round to the next, so that beginning costs nothing.
+#[derive(Debug)]
+struct Round {
+    mark: Marks,
+    /// How it looks in those of which it was.
+    look: bool,
+    /// The last one came to its end, so that all entries look so.
+    is_over: bool,
+}
+
+impl Round {
+    fn new(mark: Marks) -> Self {
+        Self {
+            mark,
+            look: true,
+            is_over: true,
+        }
+    }
+
+    fn begin(&mut self, table: &mut Table) {
+        if !std::mem::replace(&mut self.is_over, false) {
+            for slot in (0..table.slots()).map(Slot) {
+                if let Some(entry) = table.get_mut(slot) {
+                    entry.marks.set(self.mark, self.look);
+                }
+            }
+        }
+        self.look = !self.look;
+    }
+
+    #[inline]
+    fn mark(&self, marks: &mut Marks) {
+        marks.set(self.mark, self.look);
+    }
+
+    /// Whether it was not found out of this one. From now on it counts as such.
+    fn lacks(&self, marks: &mut Marks) -> bool {
+        marks.set(self.mark, self.look)
+    }
+
+    /// It is over for all.
+    fn end(&mut self) {
+        self.is_over = true;
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) table: Table,
@@ -64,10 +120,10 @@ pub(super) struct Ledger {
     from_backlog: bool,
     /// Entries per log that other nodes keep.
     per_log: Vec<u32>,
-    /// How [`Marks::SEEN`] looks in the entries that the current audit has seen.
-    seen: bool,
-    /// Whether the last audit came to its end, so that all entries look so.
-    audited: bool,
+    /// Which entries the current audit has seen.
+    seen: Round,
+    /// Of which entries the node whose whole table is being read has told.
+    told: Round,
     /// Where expired entries are looked for next.
     sweep: u32,
     /// Entries that were given up because the table was full.
@@ -92,8 +148,8 @@ impl Ledger {
             backlog_released: false,
             from_backlog: false,
             per_log: Vec::new(),
-            seen: true,
-            audited: true,
+            seen: Round::new(Marks::SEEN),
+            told: Round::new(Marks::TOLD),
             sweep: 0,
             given_up: 0,
             is_contradicted: false,
@@ -231,7 +287,8 @@ impl Ledger {
     fn insert(&mut self, now: u64, key: Key, record: &Record) -> Slot {
         let Record { session, at, place } = record;
         let mut marks = Marks::default();
-        marks.set(Marks::SEEN, self.seen);
+        self.seen.mark(&mut marks);
+        self.told.mark(&mut marks);
         let entry = Entry {
             id: session.id,
             state: session.state,
@@ -277,7 +334,6 @@ impl Ledger {
             return self.announce.push(&mut self.table, slot);
         };
         let window = self.window(session).cast_signed();
-        let seen = self.seen;
         let Some(entry) = self.table.get(slot) else {
             return false;
         };
@@ -287,7 +343,12 @@ impl Ledger {
         // have heard yet, or not when it emitted this record; and the others would not take it.
         let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
         if !waits && is_local(entry) {
-            if self.activity(now, entry).since(*at) > LATE {
+            let most = if changed && entry.marks.has(Marks::READ) {
+                JITTER
+            } else {
+                LATE
+            };
+            if self.activity(now, entry).since(*at) > most {
                 // Its table, which was read, is ahead of its queue; or somebody overwrote what it had.
                 self.is_contradicted |= changed;
                 return false;
@@ -311,7 +372,8 @@ impl Ledger {
         };
         (entry.state, entry.timer) = (session.state, session.timer);
         entry.expires = expires;
-        entry.marks.set(Marks::SEEN, seen);
+        entry.marks.set(Marks::READ, false);
+        self.seen.mark(&mut entry.marks);
         entry
             .marks
             .set(Marks::LOCAL, !matches!(entry.log, OWN | ADOPTED));
@@ -337,16 +399,16 @@ impl Ledger {
         let key = self.table.key(&session.id);
         let Some(slot) = self.live(now, key, &session.id) else {
             let slot = self.insert(now, key, &record);
+            self.was_read(slot);
             if !joining {
                 self.announce.push(&mut self.table, slot);
             }
             return;
         };
-        let seen = self.seen;
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };
-        entry.marks.set(Marks::SEEN, seen);
+        self.seen.mark(&mut entry.marks);
         let entry = *entry;
         let expires = now + u64::from(session.lifetime);
         let order = if is_unchanged(session, &entry) {
@@ -362,12 +424,25 @@ impl Ledger {
             Ordering::Greater => {
                 self.is_told(slot);
                 self.local(now, key, &record);
+                self.was_read(slot);
             }
             Ordering::Less => {
                 self.inject.push(&mut self.table, slot);
             }
             Ordering::Equal => {}
         }
+    }
+
+    /// What is known of a session was read in our own Jool's table: what its queue still has is older.
+    fn was_read(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.marks.set(Marks::READ, true);
+        }
+    }
+
+    /// Whether a session is known that has not expired.
+    pub(super) fn has(&mut self, now: u64, key: Key, id: &Identity) -> bool {
+        self.live(now, key, id).is_some()
     }
 
     /// Our own Jool knows more of a session than what it was to be told.
@@ -397,9 +472,10 @@ impl Ledger {
             self.tell(slot, way);
             return Outcome::Taken;
         };
-        let Some(entry) = self.table.get(slot) else {
+        let Some(entry) = self.table.get_mut(slot) else {
             return Outcome::Older;
         };
+        self.told.mark(&mut entry.marks);
         let entry = *entry;
         let unchanged = is_unchanged(session, &entry);
         // What we said ourselves is never later than what we say now.
@@ -567,33 +643,65 @@ impl Ledger {
 
     /// An audit begins: nothing has been seen in our own Jool.
     pub(super) fn begin_audit(&mut self) {
-        if !std::mem::replace(&mut self.audited, false) {
-            for slot in (0..self.table.slots()).map(Slot) {
-                if let Some(entry) = self.table.get_mut(slot) {
-                    entry.marks.set(Marks::SEEN, self.seen);
-                }
-            }
-        }
-        self.seen = !self.seen;
+        self.seen.begin(&mut self.table);
     }
 
     /// An audit is over for all slots.
     pub(super) fn end_audit(&mut self) {
-        self.audited = true;
+        self.seen.end();
     }
 
     /// An audit is over, as far as this slot is concerned: if its session was not seen, our own Jool
     /// is told. Says whether it was.
     pub(super) fn audit(&mut self, now: u64, slot: Slot) -> bool {
-        let seen = self.seen;
         let Some(entry) = self.table.get_mut(slot) else {
             return false;
         };
-        if entry.expires <= now || entry.marks.has(Marks::SEEN) == seen {
+        if !self.seen.lacks(&mut entry.marks) || entry.expires <= now {
             return false;
         }
-        entry.marks.set(Marks::SEEN, seen);
         self.inject.push(&mut self.table, slot)
+    }
+
+    /// The reading of another node's whole table begins: it has told of nothing.
+    pub(super) fn begin_comparison(&mut self) {
+        self.told.begin(&mut self.table);
+    }
+
+    /// Such a reading is over for all slots.
+    pub(super) fn end_comparison(&mut self) {
+        self.told.end();
+    }
+
+    /// Such a reading is over, as far as this slot is concerned. That node had everything of each log up
+    /// to these places, by our numbers of the logs, and what it has no longer has ended: it does so
+    /// here, soon. Says whether it had.
+    ///
+    /// Not at once: something later may be under way. And as one that is in its last state, since Jool
+    /// asks the client after an established one that expires.
+    pub(super) fn compare(&mut self, now: u64, slot: Slot, reached: &[u64]) -> bool {
+        let Some(entry) = self.table.get_mut(slot) else {
+            return false;
+        };
+        let was_told = !self.told.lacks(&mut entry.marks);
+        // What is in no log may be known to us alone.
+        let reached = reached.get(usize::from(entry.log));
+        let was_known = reached.is_some_and(|reached| entry.seq <= *reached);
+        let timer = if entry.id.protocol == Protocol::Tcp {
+            Timer::Transitory
+        } else {
+            entry.timer
+        };
+        let end = now + ENDING.min(u64::from(self.timeouts.of(entry.id.protocol, timer)));
+        if was_told || is_local(entry) || !was_known || entry.expires <= end {
+            return false;
+        }
+        entry.expires = end;
+        if entry.id.protocol == Protocol::Tcp {
+            (entry.state, entry.timer) = (State::Trans, timer);
+        }
+        self.inject.push(&mut self.table, slot);
+        true
     }
 
     /// Announces the session in a slot, if there is one.

@@ -41,7 +41,7 @@ use logs::{Logs, Ring};
 use nodes::Nodes;
 use receive::Namesake;
 use record::{Place, Record};
-use recovery::Scan;
+use recovery::{Comparison, Scan};
 use stock::StockPeers;
 use walk::Walk;
 
@@ -116,6 +116,9 @@ pub struct Engine {
     audit: AuditState,
     walks: VecDeque<(Walk, u32)>,
     scan: Option<Scan>,
+    comparison: Option<Comparison>,
+    /// Nodes that were not heard for long, and are heard again.
+    returned: Vec<LogKey>,
     /// The donor that last did not answer: others are asked first.
     unhelpful: Option<LogKey>,
     answers: Answers,
@@ -199,6 +202,8 @@ impl Engine {
             audit: AuditState::default(),
             walks: VecDeque::new(),
             scan: None,
+            comparison: None,
+            returned: Vec::new(),
             unhelpful: None,
             answers: Answers::default(),
             requests: VecDeque::new(),

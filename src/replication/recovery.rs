@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Sender, Space};
-use super::ledger::Way;
+use super::ledger::{Outcome, Way};
 use super::logs::Log;
 use super::nodes::Node;
 use super::ranges::Ranges;
@@ -33,6 +33,8 @@ const LATER: u64 = 100;
 const SELDOM: u64 = 1_000;
 /// Nodes whose lost records are told of one by one.
 const MOST_LOST: usize = 32;
+/// Nodes whose whole tables wait to be read.
+const MOST_RETURNED: usize = 32;
 /// How many questions about a table may stay without an answer.
 const TRIES: u32 = 8;
 
@@ -54,6 +56,20 @@ pub(super) struct Scan {
     tries: u32,
     pub(super) records: u64,
     pub(super) began: u64,
+    /// What the donor has no longer has ended.
+    finds_ended: bool,
+    /// The donor was not heard for long: what ended meanwhile it may still have.
+    has_returned: bool,
+}
+
+/// What a reading of another node's whole table tells by what was not in it.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    donor: LogKey,
+    /// By our numbers of the logs: how far it was before the reading began.
+    pub(super) reached: Vec<u64>,
+    /// Sessions that it has no longer.
+    pub(super) ended: u64,
 }
 
 impl Scan {
@@ -118,15 +134,40 @@ impl Engine {
             }
         }
         self.go_on_with_scan(now);
-        if self.scan.is_none()
-            && matches!(self.phase, Phase::Joined)
-            && (self.resync_wanted || !self.lost.is_empty())
-            && let Some(donor) = self.best_donor(2)
-        {
-            // What is lost may be with somebody who is back.
-            self.resync_wanted = false;
-            self.begin_scan(now, donor, false);
+        if self.scan.is_none() && matches!(self.phase, Phase::Joined) && self.comparison.is_none() {
+            if let Some(donor) = self.next_returned() {
+                self.begin_scan(now, donor, false);
+                if let Some(scan) = &mut self.scan {
+                    scan.has_returned = !self.ledger.lacks_given_up;
+                }
+            } else if (self.resync_wanted || !self.lost.is_empty())
+                && let Some(donor) = self.best_donor(2)
+            {
+                // What is lost may be with somebody who is back.
+                self.resync_wanted = false;
+                self.begin_scan(now, donor, false);
+            }
         }
+    }
+
+    /// A node was not heard for so long that sessions may have ended there, of which nothing tells
+    /// any more: its whole table is read as soon as it lacks nothing.
+    pub(super) fn has_returned(&mut self, key: LogKey) {
+        self.returned.retain(|other| other.node != key.node);
+        if self.returned.len() < MOST_RETURNED {
+            self.returned.push(key);
+        }
+    }
+
+    fn next_returned(&mut self) -> Option<LogKey> {
+        let nodes = &self.nodes;
+        self.returned.retain(|key| nodes.present(*key).is_some());
+        let is_good = |key: &LogKey| {
+            let node = nodes.present(*key);
+            node.and_then(worth) == Some(3) && Some(*key) != self.unhelpful
+        };
+        let index = self.returned.iter().position(is_good)?;
+        Some(self.returned.remove(index))
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
@@ -318,6 +359,18 @@ impl Engine {
             });
             since.extend(self.logs.positions());
         }
+        // Who lacks something, or takes other sessions than we, tells nothing by what it has not.
+        let is_like_ours = self
+            .jool
+            .as_ref()
+            .is_some_and(|jool| jool.digests == node.hello.digests);
+        let finds_ended = !only_missing
+            && matches!(self.phase, Phase::Joined)
+            && worth(node) == Some(3)
+            && is_like_ours;
+        if finds_ended {
+            self.ledger.begin_comparison();
+        }
         let mut missing = Ranges::default();
         missing.insert(0, u64::from(u32::MAX));
         self.scan = Some(Scan {
@@ -331,6 +384,8 @@ impl Engine {
             tries: 0,
             records: 0,
             began: now,
+            finds_ended,
+            has_returned: false,
         });
         self.go_on_with_scan(now);
     }
@@ -416,6 +471,16 @@ impl Engine {
                 place: self.place(now, record.place),
             };
             let key = self.ledger.table.key(&record.session.id);
+            let is_doubtful = self.scan.as_ref().is_some_and(|scan| scan.has_returned);
+            if way == Way::Transferred
+                && is_doubtful
+                && self.had(record.place)
+                && !self.ledger.has(now, key, &record.session.id)
+            {
+                // It has ended.
+                self.counters.count(Outcome::Expired);
+                continue;
+            }
             let outcome = self.ledger.received(now, key, &record, way, &self.logs);
             self.counters.count(outcome);
             if let Some(scan) = self.scan.as_mut().filter(|_| way == Way::Transferred) {
@@ -452,6 +517,14 @@ impl Engine {
                     self.finish_scan(now);
                 }
             }
+        }
+    }
+
+    /// Whether what is at a place came here once.
+    fn had(&self, Place { log, seq }: Place) -> bool {
+        match log {
+            OWN => true,
+            log => self.logs.get(log).is_some_and(|log| seq <= log.have()),
         }
     }
 
@@ -494,6 +567,15 @@ impl Engine {
         }
         self.ledger.release_backlog();
         self.counters.transfers += 1;
+        if scan.finds_ended {
+            let reached = self.reached(&scan.reaches);
+            self.comparison = Some(Comparison {
+                donor: scan.donor,
+                reached,
+                ended: 0,
+            });
+            self.walks.push_back((Walk::Compare, 0));
+        }
         if scan.since.is_empty() {
             self.lost.clear();
         }
@@ -509,6 +591,30 @@ impl Engine {
                 donor,
                 records: scan.records,
                 took: Duration::from_millis(now - scan.began),
+            });
+        }
+    }
+
+    /// How far a donor was in each log, by our numbers of them.
+    fn reached(&self, reaches: &[Position]) -> Vec<u64> {
+        let reached = |key| {
+            let reach = reaches.iter().find(|reach| reach.log == key);
+            reach.map_or(0, |reach| reach.seq)
+        };
+        self.logs.iter().map(|(_, log)| reached(log.key)).collect()
+    }
+
+    /// What another node has no longer has ended here, too.
+    pub(super) fn finish_comparison(&mut self) {
+        self.ledger.end_comparison();
+        let Some(comparison) = self.comparison.take() else {
+            return;
+        };
+        self.counters.ended += comparison.ended;
+        if comparison.ended > 0 {
+            self.tell(Event::Ended {
+                name: self.name_of(comparison.donor.node),
+                sessions: comparison.ended,
             });
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum Walk {
     OwnAdopted,
     /// Everything is announced.
     AnnounceAll,
+    /// What another node has no longer ends.
+    Compare,
     /// What is in this log is in none.
     Disown(u16),
 }
@@ -54,6 +56,12 @@ impl Engine {
                         self.ring.push(slot.0, now);
                     }
                 }
+                Walk::Compare => {
+                    if let Some(comparison) = &mut self.comparison {
+                        let has_ended = self.ledger.compare(now, slot, &comparison.reached);
+                        comparison.ended += u64::from(has_ended);
+                    }
+                }
                 Walk::Disown(log) => {
                     self.ledger.rehome(slot, log, Place::UNLOGGED);
                 }
@@ -70,6 +78,7 @@ impl Engine {
                     *queued = true;
                 }
             }
+            Walk::Compare => self.finish_comparison(),
             Walk::AnnounceAll | Walk::Disown(_) => {}
         }
     }

@@ -150,6 +150,12 @@ fn tell(event: &Event) {
             "caught up with {donor}: {records} records in {} ms",
             took.as_millis()
         ),
+        Event::Ended { name, sessions } => info!(
+            MESSAGE_ID = messages::ENDED.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_SESSIONS = sessions,
+            "{sessions} sessions ended on {name} while it was not heard, and end here now"
+        ),
         Event::Lost { name, records } => warn!(
             MESSAGE_ID = messages::RECORDS_LOST.id,
             JOOLD_PEER = name.as_str(),

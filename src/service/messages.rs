@@ -112,6 +112,11 @@ pub const CAUGHT_UP: Message = Message {
     id: "3418e2157ebb40939eef76a8971f2647",
     name: "caught up",
 };
+/// Sessions ended on another node while it was not heard.
+pub const ENDED: Message = Message {
+    id: "6df077f85b2849f09c0864bb3ac2096f",
+    name: "sessions ended elsewhere",
+};
 /// Records are lost: nobody has them.
 pub const RECORDS_LOST: Message = Message {
     id: "2f36bb607cbb4ab486761ce2f90fa8ec",
@@ -171,6 +176,7 @@ pub const MESSAGES: &[Message] = &[
     PEER_LOST,
     JOINED,
     CAUGHT_UP,
+    ENDED,
     RECORDS_LOST,
     AUDITED,
     DRIFT,

@@ -68,6 +68,10 @@ impl Marks {
     pub const BACKLOG: Self = Self(8);
     /// It was found in our own Jool, or arrived, since the latest audit began.
     pub const SEEN: Self = Self(4);
+    /// Another node has told of it since the latest reading of a whole table began.
+    pub const TOLD: Self = Self(32);
+    /// What is known of it was read in our own Jool's table.
+    pub const READ: Self = Self(64);
     /// Our own Jool has told something later than the record at the entry's place.
     pub const LOCAL: Self = Self(16);
     /// The slot holds nothing.

@@ -83,6 +83,13 @@ impl World {
                 udp: 15_000,
                 icmp: 5_000,
             },
+            // Much ends before it is over.
+            Timeouts {
+                tcp_established: 7_200_000,
+                tcp_transitory: 9_000,
+                udp: 12_000,
+                icmp: 5_000,
+            },
         ]);
         let versions = ["4.1.9", "4.1.12", "4.1.13"].map(|text| Version::supported(text).unwrap());
         let same = random.permille(600);
@@ -310,7 +317,8 @@ impl World {
                     for part in &mut self.network.parts {
                         *part = self.random.next() as u8 % count;
                     }
-                    self.heals.push(now + self.random.within(100, 8_000));
+                    let longest = self.random.one(&[2_000, 8_000, 20_000]);
+                    self.heals.push(now + self.random.within(100, longest));
                     self.heals.sort_unstable();
                     self.note(format_args!("parts {:?}", self.network.parts));
                 }
