@@ -704,3 +704,53 @@ fn a_timeout_that_was_lowered_makes_no_old_record_a_new_one() {
     }
     assert!(group.told[0].iter().all(|it| it.lifetime <= lifetime));
 }
+
+#[test]
+fn what_ended_while_a_node_was_cut_off_ends_there_too() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let closed = tcp(TcpState::V4FinV6FinRcv, Timer::Transitory);
+    let other = udp(1);
+    group.local(1, &[established, other]);
+    group.run(1000);
+    assert!(group.has(2, &established) && group.has(2, &other));
+    group.deaf = vec![1, 2];
+    group.local(1, &[closed]);
+    group.run(u64::from(closed.lifetime) + 1_000);
+    assert!(!group.has(1, &closed) && group.has(2, &established));
+    group.deaf.clear();
+    group.run(3_000);
+    // It ends in Jool, too, and as one that is over.
+    let told = group.told[1].last().copied();
+    assert_eq!(
+        told.map(|it| (it.id, it.state)),
+        Some((closed.id, TcpState::Trans))
+    );
+    let mut events = std::iter::from_fn(|| group.engine(2).poll_event());
+    assert!(events.any(|event| matches!(event, Event::Ended { sessions: 1, .. })));
+    group.run(15_000);
+    assert!(!group.has(2, &established) && !group.has(1, &established));
+    assert!(group.has(1, &other) && group.has(2, &other));
+}
+
+#[test]
+fn what_waited_for_a_daemon_that_stood_still_is_not_later_than_what_others_say() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let reset = tcp(TcpState::Trans, Timer::Transitory);
+    group.run(1000);
+    // Node 1's Jool said something, its daemon stood still, and the traffic moved to node 2.
+    let mut stands_still = group.engines.remove(0);
+    group.run(500);
+    group.local(2, &[reset]);
+    group.run(2_500);
+    let mut run = Vec::new();
+    Format::Flat40.write(&established, &Prefix::WELL_KNOWN, &mut run);
+    stands_still.1.handle_local(group.at(), &run);
+    group.engines.insert(0, stands_still);
+    group.run(3_000);
+    for node in [1, 2] {
+        let state = group.knows(node, &reset.id).map(|it| it.0);
+        assert_eq!(state, Some(reset.state), "node {node}");
+    }
+}
