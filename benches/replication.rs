@@ -137,6 +137,7 @@ fn replication(c: &mut Criterion) {
         b.iter(|| {
             // Every session is due for another announcement.
             now += Duration::from_secs(11);
+            active.handle_timeout(now);
             for packet in &packets {
                 active.handle_local(now, black_box(packet));
                 exchange(now, &mut active, None, &mut buffer);

@@ -197,6 +197,7 @@ fn the_engine_allocates_nothing_between_its_jool_and_the_network() {
         let mut now = start;
         allocates_nothing(&format!("{version}, announced and received"), || {
             now += Duration::from_secs(11);
+            active.handle_timeout(now);
             active.handle_local(now, black_box(&input));
             transmit(&mut active, now, &mut buffer, |datagram| {
                 standby.handle_datagram(now, peer, datagram);
@@ -255,6 +256,7 @@ async fn exchange_allocates_nothing(local: IpAddr) {
             before = allocations();
         }
         now += Duration::from_secs(11);
+        active.handle_timeout(now);
         active.handle_local(now, &input);
         transmit(&mut active, now, &mut buffer, |datagram| {
             outbox.push(Destination::Everyone, datagram);
