@@ -157,7 +157,7 @@ mod tests {
             }
             assert!(names.insert(name));
         }
-        assert_eq!(names.len(), 48 + 2 * Reject::ALL.len());
+        assert_eq!(names.len(), 49 + 2 * Reject::ALL.len());
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct SharedClock {
     shift: u64,
     /// How often that changed.
     times_set: u16,
+    /// Until when, on the engine's own clock, what it was set to may still turn out to have been late.
+    unsure_until: u64,
 }
 
 impl SharedClock {
@@ -62,6 +64,7 @@ impl SharedClock {
             steps: Vec::new(),
             shift: 0,
             times_set: 0,
+            unsure_until: 0,
         }
     }
 
@@ -120,6 +123,10 @@ impl SharedClock {
         };
         if ahead.unsigned_abs() <= most {
             *met = Some(pair);
+            if ahead > 0 && now < self.unsure_until {
+                self.shift = self.shift.wrapping_add(ahead.cast_unsigned());
+                return ours;
+            }
             self.reach(now, sent);
             return sent;
         }
@@ -127,6 +134,7 @@ impl SharedClock {
         if ahead > 0 {
             self.shift = self.shift.wrapping_add(ahead.cast_unsigned());
             self.times_set = self.times_set.wrapping_add(1);
+            self.unsure_until = now + TOGETHER;
             *met = Some(Met {
                 ours: self.times_set,
                 ..pair
@@ -195,6 +203,17 @@ mod tests {
         // What was before has not become later.
         assert_eq!(clock.at(NOW - 1), Stamp(49_999));
         assert_eq!(clock.at(NOW + 1), Stamp(90_001));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_by_what_came_late_is_set_right_by_what_comes_next() {
+        let mut clock = SharedClock::new(5_000);
+        let mut met = None;
+        let known = clock.at(NOW);
+        assert_eq!(clock.hear(NOW, reading(90_000, 0), &mut met), known);
+        assert_eq!(clock.hear(NOW, reading(92_000, 0), &mut met), known);
+        assert_eq!(clock.at(NOW), known);
+        assert_eq!(clock.reading(NOW), reading(92_000, 1));
     }
 
     #[test]
