@@ -9,7 +9,7 @@ use crate::session::{Entry, Slot};
 use super::Engine;
 use super::frame::{LogKey, ReplayWriter, Replayed, Request, Space};
 use super::logs::RING;
-use super::record::{ADOPTED, OWN, UNLOGGED};
+use super::record::{ADOPTED, OWN, UNLOGGED, is_local};
 
 /// Questions that are being answered.
 const MOST: usize = 64;
@@ -131,10 +131,21 @@ impl Engine {
 
     /// A session as it is told again.
     fn replayed(&self, now: u64, place: Option<(LogKey, u64)>, entry: &Entry) -> Replayed {
+        let age = super::age(self.ledger.clock.at(now), entry.announced);
+        let mut session = entry.session(now);
+        if is_local(entry) {
+            // As it was announced, since that is what all others have: what our own Jool said since counts
+            // when it is announced.
+            let timeout = self
+                .ledger
+                .timeouts()
+                .of(session.id.protocol, session.timer);
+            session.lifetime = session.lifetime.min(timeout.saturating_sub(age));
+        }
         Replayed {
             place,
-            age: super::age(self.ledger.clock.at(now), entry.announced),
-            session: entry.session(now),
+            age,
+            session,
         }
     }
 
@@ -155,7 +166,7 @@ impl Engine {
                 _ => None,
             });
             if let Some((place, entry)) = place.zip(entry)
-                && entry.expires > now
+                && entry.is_told(now)
                 && !writer.push(&self.replayed(now, place, entry))
             {
                 return Some(seq);
@@ -179,7 +190,7 @@ impl Engine {
         for number in from..=end.min(slots.saturating_sub(1)) {
             let slot = Slot(u32::try_from(number).ok()?);
             let entry = self.ledger.table.get(slot);
-            let Some(entry) = entry.filter(|entry| entry.expires > now) else {
+            let Some(entry) = entry.filter(|entry| entry.is_told(now)) else {
                 continue;
             };
             let place = match entry.log {

@@ -93,8 +93,7 @@ impl Engine {
         let now = self.clock(now);
         self.audit.found += 1;
         let joining = matches!(self.phase, Phase::Fresh | Phase::Joining { .. });
-        let mut session = *session;
-        session.lifetime = session.lifetime.saturating_sub(self.hello.late(now));
+        let session = session.after(self.hello.late(now));
         self.ledger.dumped(now, &session, joining);
     }
 

@@ -52,8 +52,6 @@ pub(super) struct SharedClock {
     shift: u64,
     /// How often that changed.
     times_set: u16,
-    /// Until when, on the engine's own clock, what it was set to may still turn out to have been late.
-    unsure_until: u64,
 }
 
 impl SharedClock {
@@ -64,7 +62,6 @@ impl SharedClock {
             steps: Vec::new(),
             shift: 0,
             times_set: 0,
-            unsure_until: 0,
         }
     }
 
@@ -103,10 +100,17 @@ impl SharedClock {
         self.offset = self.offset.wrapping_add(by.cast_unsigned());
     }
 
-    /// What another node's clock said when it sent what has come now, and whether it had met ours, which
-    /// is brought up to date. Returns what that is on the table's clock.
+    /// What another node's clock said when it sent what has come now, and may have waited here for so many
+    /// milliseconds; and whether it had met ours, which is brought up to date. Returns what that is on the
+    /// table's clock.
     #[inline]
-    pub(super) fn hear(&mut self, now: u64, theirs: Reading, met: &mut Option<Met>) -> Stamp {
+    pub(super) fn hear(
+        &mut self,
+        now: u64,
+        theirs: Reading,
+        waited: u32,
+        met: &mut Option<Met>,
+    ) -> Stamp {
         let ours = self.at(now);
         let sent = theirs.at.minus(self.shift);
         let ahead = sent.since(ours);
@@ -118,15 +122,14 @@ impl SharedClock {
         // our machine stood still.
         let most = if *met == Some(pair) {
             LONGEST_PAUSE
+        } else if u64::from(waited) > APART {
+            // By what is as old as that no clock is met.
+            return ours.minus(u64::from(waited));
         } else {
             APART
         };
         if ahead.unsigned_abs() <= most {
             *met = Some(pair);
-            if ahead > 0 && now < self.unsure_until {
-                self.shift = self.shift.wrapping_add(ahead.cast_unsigned());
-                return ours;
-            }
             self.reach(now, sent);
             return sent;
         }
@@ -134,7 +137,6 @@ impl SharedClock {
         if ahead > 0 {
             self.shift = self.shift.wrapping_add(ahead.cast_unsigned());
             self.times_set = self.times_set.wrapping_add(1);
-            self.unsure_until = now + TOGETHER;
             *met = Some(Met {
                 ours: self.times_set,
                 ..pair
@@ -163,9 +165,15 @@ mod tests {
         let mut met = None;
         let now = NOW + 10;
         assert_eq!(clock.at(now), Stamp(5_010));
-        assert_eq!(clock.hear(now, reading(4_990, 0), &mut met), Stamp(4_990));
+        assert_eq!(
+            clock.hear(now, reading(4_990, 0), 0, &mut met),
+            Stamp(4_990)
+        );
         assert_eq!(clock.at(now), Stamp(5_010));
-        assert_eq!(clock.hear(now, reading(5_020, 0), &mut met), Stamp(5_020));
+        assert_eq!(
+            clock.hear(now, reading(5_020, 0), 0, &mut met),
+            Stamp(5_020)
+        );
         assert_eq!(clock.at(now + 1), Stamp(5_021));
         assert_eq!(clock.reading(now), reading(5_020, 0));
     }
@@ -176,16 +184,16 @@ mod tests {
         let mut met = None;
         let known = clock.at(NOW);
         // Behind: it will follow ours. Until then what it says is said when it comes.
-        assert_eq!(clock.hear(NOW, reading(1, 0), &mut met), known);
+        assert_eq!(clock.hear(NOW, reading(1, 0), 0, &mut met), known);
         assert_eq!((met, clock.reading(NOW)), (None, reading(5_000, 0)));
         // Ahead.
-        assert_eq!(clock.hear(NOW, reading(9_000, 3), &mut met), known);
+        assert_eq!(clock.hear(NOW, reading(9_000, 3), 0, &mut met), known);
         assert!(met.is_some());
         assert_eq!(clock.at(NOW), known);
         assert_eq!(clock.reading(NOW), reading(9_000, 1));
         // What was said before it was set is of a clock that has not been met.
         let far = reading(5_000, 2);
-        assert_eq!(clock.hear(NOW, far, &mut met), known);
+        assert_eq!(clock.hear(NOW, far, 0, &mut met), known);
         assert_eq!(met, None);
     }
 
@@ -193,12 +201,12 @@ mod tests {
     fn a_clock_that_was_met_is_late_or_ours_stood_still() {
         let mut clock = SharedClock::new(50_000);
         let mut met = None;
-        clock.hear(NOW, reading(50_000, 0), &mut met);
+        clock.hear(NOW, reading(50_000, 0), 0, &mut met);
         let late = reading(1, 0);
-        assert_eq!(clock.hear(NOW, late, &mut met), Stamp(1));
+        assert_eq!(clock.hear(NOW, late, 0, &mut met), Stamp(1));
         assert_eq!(clock.at(NOW), Stamp(50_000));
         let ahead = reading(90_000, 0);
-        assert_eq!(clock.hear(NOW, ahead, &mut met), Stamp(90_000));
+        assert_eq!(clock.hear(NOW, ahead, 0, &mut met), Stamp(90_000));
         assert_eq!(clock.reading(NOW), reading(90_000, 0));
         // What was before has not become later.
         assert_eq!(clock.at(NOW - 1), Stamp(49_999));
@@ -206,14 +214,19 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_by_what_came_late_is_set_right_by_what_comes_next() {
+    fn no_clock_is_met_by_what_has_waited() {
         let mut clock = SharedClock::new(5_000);
         let mut met = None;
-        let known = clock.at(NOW);
-        assert_eq!(clock.hear(NOW, reading(90_000, 0), &mut met), known);
-        assert_eq!(clock.hear(NOW, reading(92_000, 0), &mut met), known);
-        assert_eq!(clock.at(NOW), known);
-        assert_eq!(clock.reading(NOW), reading(92_000, 1));
+        let sent = clock.at(NOW).minus(2_000);
+        for theirs in [5_000, 90_000] {
+            let sent_then = clock.hear(NOW, reading(theirs, 0), 2_000, &mut met);
+            assert_eq!((sent_then, met), (sent, None));
+        }
+        assert_eq!(clock.reading(NOW), reading(5_000, 0));
+        // Of a clock that was met it tells as much as ever.
+        clock.hear(NOW, reading(5_000, 0), 0, &mut met);
+        let theirs = reading(4_000, 0);
+        assert_eq!(clock.hear(NOW, theirs, 2_000, &mut met), Stamp(4_000));
     }
 
     #[test]
@@ -224,7 +237,7 @@ mod tests {
         for times in 1..10 {
             let mut met = None;
             told = Stamp(told).plus(1 << 62).0;
-            assert_eq!(clock.hear(NOW, reading(told, 0), &mut met), known);
+            assert_eq!(clock.hear(NOW, reading(told, 0), 0, &mut met), known);
             assert_eq!(clock.reading(NOW), reading(told, times));
         }
     }

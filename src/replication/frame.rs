@@ -33,6 +33,8 @@ pub const MAX_FRAME: usize = 1452;
 pub(super) const MOST_RANGES: usize = 32;
 /// Logs in a hello or a request.
 pub(super) const MOST_LOGS: usize = 36;
+/// An age that is not known.
+pub(super) const NEVER: u32 = u32::MAX;
 /// Bytes of a name.
 pub(super) const NAME: usize = 64;
 /// Logs that the records of one replay can be of.
@@ -82,6 +84,9 @@ pub(super) struct Progress {
     pub(super) position: Position,
     /// The last place that it knows of.
     pub(super) last: u64,
+    /// How long before the sender's clock it last had all that there was, and knew what of it had ended,
+    /// in milliseconds; [`NEVER`] if it does not know.
+    pub(super) age: u32,
 }
 
 /// What the numbers of a request and its replays count.
@@ -275,7 +280,11 @@ impl<'a> Reader<'a> {
 
     fn progress(&mut self) -> Result<Progress, Unreadable> {
         let (position, last) = (self.position()?, self.number()?);
-        Ok(Progress { position, last })
+        Ok(Progress {
+            position,
+            last,
+            age: self.u32()?,
+        })
     }
 
     fn end(self) -> Result<(), Unreadable> {
@@ -503,6 +512,7 @@ impl Hello {
         for log in logs {
             push_position(log.position, frame);
             frame.extend_from_slice(&log.last.to_be_bytes());
+            frame.extend_from_slice(&log.age.to_be_bytes());
         }
     }
 }

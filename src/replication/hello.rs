@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use crate::jool::Instance;
+use crate::session::Stamp;
 
 use super::event::{Difference, Event};
-use super::frame::{Hello, LogKey, MOST_LOGS, Position, Progress, Sender};
-use super::logs::Log;
+use super::frame::{Hello, LogKey, MOST_LOGS, NEVER, Position, Progress, Sender};
+use super::logs::{Complete, Log};
 use super::nodes::Node;
 use super::status::State;
-use super::{EPOCH, Engine, Phase, recovery};
+use super::{Engine, Phase, age, recovery};
 
 /// How often a node says hello, in milliseconds.
 pub(super) const INTERVAL: u64 = 250;
@@ -115,6 +116,7 @@ fn own_version() -> u32 {
 impl Engine {
     pub(super) fn write_hello(&self, now: u64, datagram: &mut Vec<u8>) {
         let jool = self.jool.as_ref();
+        let (clock, soon) = (self.ledger.clock.at(now), self.soon());
         let format = jool.map(|jool| self.settings.format.unwrap_or(jool.format));
         let mut logs: Vec<(bool, u32, Progress)> = self
             .logs
@@ -127,6 +129,9 @@ impl Engine {
                         seq: log.have(),
                     },
                     last: log.last,
+                    age: log
+                        .complete_at(clock, soon)
+                        .map_or(NEVER, |at| age(clock, at)),
                 };
                 let present = self.nodes.present(log.key).is_some();
                 (present, self.ledger.entries_of(index), progress)
@@ -166,7 +171,6 @@ impl Engine {
             self.hello.at_once(now);
         }
         let logs = hello.logs.clone();
-        let may_lack_ends = self.may_lack_ends(now, from);
         if let Some(node) = self.nodes.find_mut(from.node) {
             if from.epoch < node.key.epoch && node.present {
                 // Of a former run, and late.
@@ -191,8 +195,10 @@ impl Engine {
                 address,
                 hello,
                 heard: now,
+                said: Stamp::default(),
                 present: true,
                 synced_at: 0,
+                knows_ends: false,
                 behind: 0,
                 lag: 0,
                 drift: [false; 3],
@@ -205,20 +211,26 @@ impl Engine {
                 return;
             }
         }
-        if let Some(node) = self.nodes.find_mut(from.node) {
-            self.ledger.clock.hear(now, clock, &mut node.met);
-        }
+        let Some(node) = self.nodes.find_mut(from.node) else {
+            return;
+        };
+        let waited = self.hello.late(now);
+        let sent = self.ledger.clock.hear(now, clock, waited, &mut node.met);
+        node.said = sent;
         if is_new {
             self.hello.at_once(now);
             let name = self.name_of(from.node);
             self.tell(Event::PeerFound { name, address });
         }
-        if may_lack_ends {
-            self.has_returned(from);
-        }
         self.follow(now, from, last);
+        let own = Complete {
+            place: last,
+            at: sent,
+        };
+        let mut knows_ends = self.was_complete(now, from, own);
         let mut of_ours = 0;
-        for Progress { position, last } in logs {
+        for progress in logs {
+            let Progress { position, last, .. } = progress;
             if position.log == self.own {
                 of_ours = position.seq.min(self.ring.last());
             } else if self.nodes.present(position.log).is_none() {
@@ -226,6 +238,13 @@ impl Engine {
                 // for it, or two nodes that know many would never come to rest.
                 let index = self.log_of(now, position.log);
                 self.follow_at(now, index, last.max(position.seq));
+            }
+            if progress.age != NEVER {
+                let theirs = Complete {
+                    place: position.seq,
+                    at: sent.minus(u64::from(progress.age)),
+                };
+                knows_ends |= self.was_complete(now, position.log, theirs);
             }
         }
         let lag = if of_ours >= self.ring.last() {
@@ -245,25 +264,22 @@ impl Engine {
             }
             node.behind = behind;
             node.lag = lag;
+            node.knows_ends = knows_ends;
         }
         self.compare_settings();
     }
 
-    /// Whether sessions of a node that is heard now may have ended there without our having heard of it:
-    /// it announced their last state, and that has expired.
-    fn may_lack_ends(&self, now: u64, from: LogKey) -> bool {
-        match self.nodes.find(from.node) {
-            Some(node) if node.key == from => {
-                let unheard = now - node.heard;
-                unheard >= u64::from(self.ledger.timeouts().tcp_transitory / 2)
-            }
-            // Others told of its sessions, though it would have been heard if it could.
-            _ => {
-                let log = self.logs.find(from);
-                let sessions = log.map_or(0, |log| self.ledger.entries_of(log));
-                sessions > 0 && now >= EPOCH + MISSED * INTERVAL
-            }
-        }
+    /// Within this time, in milliseconds, no session ends after its last record.
+    fn soon(&self) -> i64 {
+        i64::from(self.ledger.timeouts().tcp_transitory / 2)
+    }
+
+    /// Another node had all of a log. Says whether it may know of ends that we do not.
+    fn was_complete(&mut self, now: u64, key: LogKey, told: Complete) -> bool {
+        let (clock, soon) = (self.ledger.clock.at(now), self.soon());
+        let index = self.logs.find(key);
+        let log = index.and_then(|index| self.logs.get_mut(index));
+        log.is_some_and(|log| log.was_complete(clock, told, soon))
     }
 
     /// A log is known to reach up to here.

@@ -102,6 +102,14 @@ impl Round {
     }
 }
 
+/// How far another node is in each log.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    pub(super) own: u64,
+    /// By our numbers of the logs.
+    pub(super) others: Vec<u64>,
+}
+
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) table: Table,
@@ -317,6 +325,7 @@ impl Ledger {
         };
         let before = entry.log;
         entry.marks.set(Marks::LOCAL, false);
+        entry.marks.set(Marks::ENDED, false);
         (entry.log, entry.seq) = (place.log, place.seq);
         if before != place.log {
             self.count(before, false);
@@ -411,7 +420,13 @@ impl Ledger {
         self.seen.mark(&mut entry.marks);
         let entry = *entry;
         let expires = now + u64::from(session.lifetime);
-        let order = if is_unchanged(session, &entry) {
+        let order = if entry.marks.has(Marks::ENDED) {
+            // It may not have been told yet.
+            record
+                .at
+                .since(entry.announced)
+                .cmp(&self.window(session).cast_signed())
+        } else if is_unchanged(session, &entry) {
             // The module's clock is a coarse one, and it is not told of what is slight.
             match expires.abs_diff(entry.expires) {
                 0..=SLIGHT => Ordering::Equal,
@@ -679,24 +694,36 @@ impl Ledger {
     ///
     /// Not at once: something later may be under way. And as one that is in its last state, since Jool
     /// asks the client after an established one that expires.
-    pub(super) fn compare(&mut self, now: u64, slot: Slot, reached: &[u64]) -> bool {
+    pub(super) fn compare(&mut self, now: u64, slot: Slot, reached: &Reached) -> bool {
         let Some(entry) = self.table.get_mut(slot) else {
             return false;
         };
         let was_told = !self.told.lacks(&mut entry.marks);
-        // What is in no log may be known to us alone.
-        let reached = reached.get(usize::from(entry.log));
-        let was_known = reached.is_some_and(|reached| entry.seq <= *reached);
+        let entry = *entry;
+        let reached = match entry.log {
+            OWN => Some(reached.own),
+            // What is in no log may be known to us alone.
+            log => reached.others.get(usize::from(log)).copied(),
+        };
+        let was_known = entry.seq > 0 && reached.is_some_and(|reached| entry.seq <= reached);
+        // What went on here for longer has been announced.
+        let went_on = self.activity(now, &entry).since(entry.announced);
+        let is_announced = !entry.marks.has(Marks::ANNOUNCE)
+            && went_on < self.window(&entry.session(now)).cast_signed();
         let timer = if entry.id.protocol == Protocol::Tcp {
             Timer::Transitory
         } else {
             entry.timer
         };
         let end = now + ENDING.min(u64::from(self.timeouts.of(entry.id.protocol, timer)));
-        if was_told || is_local(entry) || !was_known || entry.expires <= end {
+        if was_told || !is_announced || !was_known || entry.expires <= end {
             return false;
         }
+        let Some(entry) = self.table.get_mut(slot) else {
+            return false;
+        };
         entry.expires = end;
+        entry.marks.set(Marks::ENDED, true);
         if entry.id.protocol == Protocol::Tcp {
             (entry.state, entry.timer) = (State::Trans, timer);
         }
@@ -707,8 +734,10 @@ impl Ledger {
     /// Announces the session in a slot, if there is one.
     pub(super) fn announce(&mut self, now: u64, slot: Slot, only: Option<u16>) -> bool {
         let entry = self.table.get(slot);
-        let is_meant =
-            |entry: &Entry| entry.expires > now && only.is_none_or(|log| entry.log == log);
+        let is_meant = |entry: &Entry| {
+            entry.expires > now
+                && only.map_or(!entry.marks.has(Marks::ENDED), |log| entry.log == log)
+        };
         entry.is_some_and(is_meant) && self.announce.push(&mut self.table, slot)
     }
 

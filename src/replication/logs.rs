@@ -1,5 +1,7 @@
 //! What this node has of the other nodes' logs.
 
+use crate::session::Stamp;
+
 use super::frame::{LogKey, Position};
 use super::ranges::Ranges;
 
@@ -8,6 +10,15 @@ const MOST: usize = 64;
 
 /// Records that a node can find again by their places in its log.
 pub(super) const RING: u64 = 1 << 16;
+
+/// That somebody had everything of a log, and knew what of it had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Complete {
+    /// Up to here.
+    pub(super) place: u64,
+    /// When there was no more.
+    pub(super) at: Stamp,
+}
 
 /// Another node's log.
 #[derive(Debug)]
@@ -19,6 +30,10 @@ pub(super) struct Log {
     pub(super) last: u64,
     /// What we do not have below that.
     pub(super) missing: Ranges,
+    /// When we last had all of it, on the table's clock; `None`: never.
+    pub(super) complete: Option<Complete>,
+    /// What somebody had that has not come here yet.
+    told: Option<Complete>,
     /// When, in milliseconds on the engine's clock, something is next done about that.
     pub(super) due: Option<u64>,
     /// Questions since the last answer.
@@ -42,6 +57,8 @@ impl Log {
             news: 0,
             last: 0,
             missing: Ranges::default(),
+            complete: None,
+            told: None,
             due: None,
             tries: 0,
             token: 0,
@@ -84,6 +101,63 @@ impl Log {
         }
         self.reaches(last);
         self.missing.remove(first, last);
+    }
+
+    /// Somebody had all of it then. What was announced since we had all of it, less than `soon`
+    /// milliseconds ago, cannot have ended before it came here. Says whether something else may have: that
+    /// is found out by a comparison with who said this.
+    pub(super) fn was_complete(&mut self, now: Stamp, told: Complete, soon: i64) -> bool {
+        if let Some(before) = self.told
+            && self.have() >= before.place
+        {
+            self.told = None;
+            self.goes_on(now, before, soon);
+        }
+        if self.have() >= told.place {
+            self.goes_on(now, told, soon);
+        } else if self.told.is_none() {
+            self.told = Some(told);
+        }
+        self.is_behind(told) && self.is_stale(now, soon)
+    }
+
+    fn goes_on(&mut self, now: Stamp, told: Complete, soon: i64) {
+        let (place, at) = self
+            .complete
+            .map_or((0, None), |ours| (ours.place, Some(ours.at)));
+        if told.place <= place || !self.is_stale(now, soon) {
+            self.complete = Some(Complete {
+                place: told.place.max(place),
+                at: at.map_or(told.at, |at| at.latest(told.at)),
+            });
+        }
+    }
+
+    fn is_behind(&self, told: Complete) -> bool {
+        self.complete.map_or(told.place > 0, |ours| {
+            told.place > ours.place && told.at.since(ours.at) > 0
+        })
+    }
+
+    fn is_stale(&self, now: Stamp, soon: i64) -> bool {
+        self.complete.is_none_or(|ours| now.since(ours.at) >= soon)
+    }
+
+    /// We know whatever somebody knew of it then.
+    pub(super) fn is_complete(&mut self, known: Complete) {
+        if self.complete.is_none_or(|ours| known.at.since(ours.at) > 0) {
+            let place = self.complete.map_or(0, |ours| ours.place);
+            self.complete = Some(Complete {
+                place: known.place.max(place),
+                at: known.at,
+            });
+        }
+    }
+
+    /// When we had all of it, if there is nothing here of which we do not know whether it has ended.
+    pub(super) fn complete_at(&self, now: Stamp, soon: i64) -> Option<Stamp> {
+        let ours = self.complete?;
+        (self.have() <= ours.place || !self.is_stale(now, soon)).then_some(ours.at)
     }
 
     /// Some node's table has been read, with whatever it had of this.

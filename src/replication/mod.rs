@@ -117,8 +117,6 @@ pub struct Engine {
     walks: VecDeque<(Walk, u32)>,
     scan: Option<Scan>,
     comparison: Option<Comparison>,
-    /// Nodes that were not heard for long, and are heard again.
-    returned: Vec<LogKey>,
     /// The donor that last did not answer: others are asked first.
     unhelpful: Option<LogKey>,
     answers: Answers,
@@ -203,7 +201,6 @@ impl Engine {
             walks: VecDeque::new(),
             scan: None,
             comparison: None,
-            returned: Vec::new(),
             unhelpful: None,
             answers: Answers::default(),
             requests: VecDeque::new(),
@@ -325,8 +322,8 @@ impl Engine {
         parse_run(run, &jool.pool6, |record| {
             counters.local_records += 1;
             match record {
-                Ok(mut session) => {
-                    session.lifetime = session.lifetime.saturating_sub(late);
+                Ok(session) => {
+                    let session = session.after(late);
                     read.push(Record {
                         session,
                         at: ledger.stamp(now, &session),

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::session::Stamp;
+
 use super::clock::Met;
 use super::frame::{Hello, LogKey};
 
@@ -20,8 +22,12 @@ pub(super) struct Node {
     pub(super) hello: Hello,
     /// When its last hello came.
     pub(super) heard: u64,
+    /// When that was sent, on the table's clock.
+    pub(super) said: Stamp,
     /// When it last said that it was synced; 0: never.
     pub(super) synced_at: u64,
+    /// Sessions may have ended of which it knows and we do not.
+    pub(super) knows_ends: bool,
     /// Whether it is taken for there.
     pub(super) present: bool,
     /// Records of our log that it had not, as of its last hello.

@@ -101,9 +101,8 @@ impl Engine {
         let late = self.hello.late(now);
         read.clear();
         parse_run(datagram, &jool.pool6, |record| match record {
-            Ok(mut session) => {
-                session.lifetime = session.lifetime.saturating_sub(late);
-                let session = clamp(&session, ledger, counters);
+            Ok(session) => {
+                let session = clamp(&session.after(late), ledger, counters);
                 read.push(Record {
                     session,
                     at: ledger.stock_stamp(now, &session),
@@ -146,7 +145,8 @@ impl Engine {
             read,
             ..
         } = self;
-        let clock = ledger.clock.hear(now, from.clock, &mut node.met);
+        let waited = self.hello.late(now);
+        let clock = ledger.clock.hear(now, from.clock, waited, &mut node.met);
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);

@@ -7,9 +7,13 @@
 
 use std::time::Duration;
 
-use super::frame::{LogKey, MOST_RANGES, Position, Replay, Request, Sender, Space};
-use super::ledger::{Outcome, Way};
-use super::logs::Log;
+use crate::session::Stamp;
+
+use super::frame::{
+    LogKey, MOST_RANGES, NEVER, Position, Progress, Replay, Request, Sender, Space,
+};
+use super::ledger::{Outcome, Reached, Way};
+use super::logs::{Complete, Log};
 use super::nodes::Node;
 use super::ranges::Ranges;
 use super::receive::clamp;
@@ -33,8 +37,6 @@ const LATER: u64 = 100;
 const SELDOM: u64 = 1_000;
 /// Nodes whose lost records are told of one by one.
 const MOST_LOST: usize = 32;
-/// Nodes whose whole tables wait to be read.
-const MOST_RETURNED: usize = 32;
 /// How many questions about a table may stay without an answer.
 const TRIES: u32 = 8;
 
@@ -46,7 +48,7 @@ pub(super) struct Scan {
     /// What need not be told; none: everything is to be.
     since: Vec<Position>,
     /// What is known when the reading is complete: how far the donor was before it began.
-    reaches: Vec<Position>,
+    reaches: Vec<Reach>,
     /// Slots that have not been read.
     missing: Ranges,
     /// Slots that the donor has.
@@ -58,16 +60,35 @@ pub(super) struct Scan {
     pub(super) began: u64,
     /// What the donor has no longer has ended.
     finds_ended: bool,
-    /// The donor was not heard for long: what ended meanwhile it may still have.
-    has_returned: bool,
+    /// It is read for that: what ended here the donor may still have.
+    is_for_ends: bool,
+}
+
+/// How far a donor was in a log.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    position: Position,
+    /// When it had all of it, on the table's clock; `None`: not known.
+    complete: Option<Stamp>,
+}
+
+/// What is read of another node's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// What is beyond our positions.
+    Missing,
+    /// Everything.
+    Whole,
+    /// Everything, to find out what has ended.
+    Ends,
 }
 
 /// What a reading of another node's whole table tells by what was not in it.
 #[derive(Debug)]
 pub(super) struct Comparison {
     donor: LogKey,
-    /// By our numbers of the logs: how far it was before the reading began.
-    pub(super) reached: Vec<u64>,
+    /// How far it was before the reading began.
+    pub(super) reached: Reached,
     /// Sessions that it has no longer.
     pub(super) ended: u64,
 }
@@ -135,39 +156,30 @@ impl Engine {
         }
         self.go_on_with_scan(now);
         if self.scan.is_none() && matches!(self.phase, Phase::Joined) && self.comparison.is_none() {
-            if let Some(donor) = self.next_returned() {
-                self.begin_scan(now, donor, false);
-                if let Some(scan) = &mut self.scan {
-                    scan.has_returned = !self.ledger.lacks_given_up;
-                }
+            if let Some(donor) = self.who_knows_ends() {
+                self.begin_scan(now, donor, Reading::Ends);
             } else if (self.resync_wanted || !self.lost.is_empty())
                 && let Some(donor) = self.best_donor(2)
             {
                 // What is lost may be with somebody who is back.
                 self.resync_wanted = false;
-                self.begin_scan(now, donor, false);
+                self.begin_scan(now, donor, Reading::Whole);
             }
         }
     }
 
-    /// A node was not heard for so long that sessions may have ended there, of which nothing tells
-    /// any more: its whole table is read as soon as it lacks nothing.
-    pub(super) fn has_returned(&mut self, key: LogKey) {
-        self.returned.retain(|other| other.node != key.node);
-        if self.returned.len() < MOST_RETURNED {
-            self.returned.push(key);
-        }
+    /// A node that knows of ends that we do not, and lacks nothing.
+    fn who_knows_ends(&self) -> Option<LogKey> {
+        let knows = |node: &&Node| {
+            node.knows_ends && self.is_like_ours(node) && Some(node.key) != self.unhelpful
+        };
+        self.nodes.all_present().find(knows).map(|node| node.key)
     }
 
-    fn next_returned(&mut self) -> Option<LogKey> {
-        let nodes = &self.nodes;
-        self.returned.retain(|key| nodes.present(*key).is_some());
-        let is_good = |key: &LogKey| {
-            let node = nodes.present(*key);
-            node.and_then(worth) == Some(3) && Some(*key) != self.unhelpful
-        };
-        let index = self.returned.iter().position(is_good)?;
-        Some(self.returned.remove(index))
+    /// Who lacks something, or takes other sessions than we, tells nothing by what it has not.
+    fn is_like_ours(&self, node: &Node) -> bool {
+        let digests = self.jool.as_ref().map(|jool| jool.digests);
+        worth(node) == Some(3) && digests == Some(node.hello.digests)
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
@@ -182,8 +194,8 @@ impl Engine {
         // What a reading of a table will bring is not asked for as well.
         let is_scanning = self.scan.is_some();
         let reaches = self.scan.iter().flat_map(|scan| &scan.reaches);
-        let brought = reaches.into_iter().find(|reach| reach.log == key);
-        let brought = brought.map_or(0, |position| position.seq);
+        let brought = reaches.into_iter().find(|reach| reach.position.log == key);
+        let brought = brought.map_or(0, |reach| reach.position.seq);
         let is_joining = !matches!(self.phase, Phase::Joined);
         let origin = self.nodes.present(key).map(|node| node.address);
         if let Some(address) = origin
@@ -225,12 +237,12 @@ impl Engine {
         }
         let have = log.have();
         if let Some(donor) = self.who_has_more(key, have) {
-            self.begin_scan(now, donor, true);
+            self.begin_scan(now, donor, Reading::Missing);
             return;
         }
         // Each of them may have some of it.
         if let Some(donor) = self.unread(index) {
-            self.begin_scan(now, donor, true);
+            self.begin_scan(now, donor, Reading::Missing);
             return;
         }
         self.consider_giving_up(now, index);
@@ -341,33 +353,33 @@ impl Engine {
     }
 
     /// Begins to read another node's table: what is beyond our positions, or everything.
-    fn begin_scan(&mut self, now: u64, donor: LogKey, only_missing: bool) {
+    fn begin_scan(&mut self, now: u64, donor: LogKey, what: Reading) {
         let Some(node) = self.nodes.present(donor) else {
             return;
         };
-        let logs = node.hello.logs.iter();
-        let mut reaches: Vec<_> = logs.map(|log| log.position).collect();
-        reaches.push(Position {
-            log: donor,
-            seq: node.hello.last,
+        let reach = |log: &Progress| Reach {
+            position: log.position,
+            complete: (log.age != NEVER).then(|| node.said.minus(u64::from(log.age))),
+        };
+        let mut reaches: Vec<_> = node.hello.logs.iter().map(reach).collect();
+        reaches.push(Reach {
+            position: Position {
+                log: donor,
+                seq: node.hello.last,
+            },
+            complete: Some(node.said),
         });
         let mut since = Vec::new();
-        if only_missing {
+        if what == Reading::Missing {
             since.push(Position {
                 log: self.own,
                 seq: self.ring.last(),
             });
             since.extend(self.logs.positions());
         }
-        // Who lacks something, or takes other sessions than we, tells nothing by what it has not.
-        let is_like_ours = self
-            .jool
-            .as_ref()
-            .is_some_and(|jool| jool.digests == node.hello.digests);
-        let finds_ended = !only_missing
+        let finds_ended = what != Reading::Missing
             && matches!(self.phase, Phase::Joined)
-            && worth(node) == Some(3)
-            && is_like_ours;
+            && self.is_like_ours(node);
         if finds_ended {
             self.ledger.begin_comparison();
         }
@@ -385,7 +397,7 @@ impl Engine {
             records: 0,
             began: now,
             finds_ended,
-            has_returned: false,
+            is_for_ends: what == Reading::Ends && !self.ledger.lacks_given_up,
         });
         self.go_on_with_scan(now);
     }
@@ -455,7 +467,8 @@ impl Engine {
         let Some(node) = node.filter(|node| node.key == from) else {
             return;
         };
-        let clock = self.ledger.clock.hear(now, clock, &mut node.met);
+        let waited = self.hello.late(now);
+        let clock = self.ledger.clock.hear(now, clock, waited, &mut node.met);
         for record in replay.records() {
             let record = match record {
                 Ok(record) => record,
@@ -471,7 +484,7 @@ impl Engine {
                 place: self.place(now, record.place),
             };
             let key = self.ledger.table.key(&record.session.id);
-            let is_doubtful = self.scan.as_ref().is_some_and(|scan| scan.has_returned);
+            let is_doubtful = self.scan.as_ref().is_some_and(|scan| scan.is_for_ends);
             if way == Way::Transferred
                 && is_doubtful
                 && self.had(record.place)
@@ -548,15 +561,22 @@ impl Engine {
                 schedule(log, now);
             }
         }
-        for reach in &scan.reaches {
-            if reach.log == self.own || reach.seq == 0 {
+        let knows_ends = scan.finds_ended || !matches!(self.phase, Phase::Joined);
+        for Reach { position, complete } in &scan.reaches {
+            if position.log == self.own || (position.seq == 0 && complete.is_none()) {
                 continue;
             }
             if let Some(log) = self
-                .log_of(now, reach.log)
+                .log_of(now, position.log)
                 .and_then(|index| self.logs.get_mut(index))
             {
-                log.came(1, reach.seq);
+                log.came(1, position.seq);
+                if let Some(at) = complete.filter(|_| knows_ends) {
+                    log.is_complete(Complete {
+                        place: position.seq,
+                        at,
+                    });
+                }
                 log.tries = 0;
                 if log.missing.is_empty() {
                     schedule(log, now);
@@ -564,6 +584,10 @@ impl Engine {
                     log.due = Some(now);
                 }
             }
+        }
+        for node in self.nodes.iter_mut() {
+            // Its next hello tells.
+            node.knows_ends = false;
         }
         self.ledger.release_backlog();
         self.counters.transfers += 1;
@@ -596,12 +620,15 @@ impl Engine {
     }
 
     /// How far a donor was in each log, by our numbers of them.
-    fn reached(&self, reaches: &[Position]) -> Vec<u64> {
+    fn reached(&self, reaches: &[Reach]) -> Reached {
         let reached = |key| {
-            let reach = reaches.iter().find(|reach| reach.log == key);
-            reach.map_or(0, |reach| reach.seq)
+            let reach = reaches.iter().find(|reach| reach.position.log == key);
+            reach.map_or(0, |reach| reach.position.seq)
         };
-        self.logs.iter().map(|(_, log)| reached(log.key)).collect()
+        Reached {
+            own: reached(self.own),
+            others: self.logs.iter().map(|(_, log)| reached(log.key)).collect(),
+        }
     }
 
     /// What another node has no longer has ended here, too.
@@ -633,7 +660,7 @@ impl Engine {
             let has_listened = now >= since + LISTEN;
             // Another one that is new knows less than those that may not have been heard yet.
             if let Some(donor) = self.best_donor(if has_listened { 1 } else { 3 }) {
-                self.begin_scan(now, donor, false);
+                self.begin_scan(now, donor, Reading::Whole);
             } else if has_listened {
                 transferred = true;
             }

@@ -165,6 +165,7 @@ fn progress() -> Progress {
     Progress {
         position: Position { log: B, seq: 4 },
         last: 6,
+        age: 7,
     }
 }
 
@@ -221,7 +222,7 @@ fn a_frame_of_each_kind_is_these_bytes() {
     hello().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6401010000{HEAD_A}0000000000000005020128\
-         04010d00000100000000000300000001000000020000000302616201{LOG_B}00000000000000040000000000000006"
+         04010d00000100000000000300000001000000020000000302616201{LOG_B}0000000000000004000000000000000600000007"
     );
     assert_eq!(hex(&frame), expected);
     frame.clear();
@@ -731,6 +732,67 @@ fn what_ended_while_a_node_was_cut_off_ends_there_too() {
     group.run(15_000);
     assert!(!group.has(2, &established) && !group.has(1, &established));
     assert!(group.has(1, &other) && group.has(2, &other));
+}
+
+#[test]
+fn what_ended_ends_at_a_node_that_joined_one_that_had_missed_it() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let closed = tcp(TcpState::V4FinV6FinRcv, Timer::Transitory);
+    group.local(1, &[established]);
+    group.run(1000);
+    (group.mute, group.deaf) = (vec![1], vec![1]);
+    group.local(1, &[closed]);
+    group.run(u64::from(closed.lifetime));
+    // Just before they hear node 1 again.
+    group.add(3, "4.1.13", Settings::default());
+    group.run(500);
+    assert!(!group.has(1, &closed) && group.has(2, &established) && group.has(3, &established));
+    (group.mute, group.deaf) = (Vec::new(), Vec::new());
+    group.run(15_000);
+    for node in [1, 2, 3] {
+        assert!(!group.has(node, &closed), "node {node}");
+    }
+}
+
+#[test]
+fn what_moved_to_a_node_and_ended_there_ends_where_it_was_too() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let closed = tcp(TcpState::V4FinV6FinRcv, Timer::Transitory);
+    let (idle, busy) = (udp(1), udp(2));
+    group.local(1, &[established, idle, busy]);
+    group.run(1000);
+    // What it says now is not announced, since nothing has changed.
+    group.local(1, &[established, idle]);
+    group.run(100);
+    (group.mute, group.deaf) = (vec![1], vec![1]);
+    group.local(2, &[closed]);
+    group.run(u64::from(closed.lifetime) - 20_000);
+    group.local(1, &[busy, udp(3)]);
+    group.run(35_000);
+    assert!(group.has(1, &established) && !group.has(2, &closed));
+    (group.mute, group.deaf) = (Vec::new(), Vec::new());
+    group.run(15_000);
+    for node in [1, 2] {
+        assert!(!group.has(node, &closed), "node {node}");
+        for session in [idle, busy, udp(3)] {
+            assert!(group.has(node, &session), "node {node}");
+        }
+    }
+}
+
+#[test]
+fn a_session_is_told_again_as_it_was_announced() {
+    let mut group = Group::new(&[(1, "4.1.13")]);
+    group.local(1, &[udp(1)]);
+    group.run(2_000);
+    group.local(1, &[udp(1)]);
+    group.run(1_000);
+    group.add(2, "4.1.13", Settings::default());
+    group.run(1_000);
+    let left = group.told[1].last().map(|it| it.lifetime);
+    assert!(left.is_some_and(|left| left <= udp(1).lifetime - 3_000));
 }
 
 #[test]

@@ -167,6 +167,13 @@ impl Session {
         self
     }
 
+    /// What is left of it so many milliseconds later.
+    #[must_use]
+    pub fn after(mut self, milliseconds: u32) -> Self {
+        self.lifetime = self.lifetime.saturating_sub(milliseconds);
+        self
+    }
+
     /// The fields' flags as the flat formats carry them.
     pub(crate) fn flags(&self) -> u16 {
         (self.id.protocol as u16) << 5 | (self.state as u16) << 2 | self.timer as u16

@@ -57,7 +57,7 @@ pub struct Entry {
 
 /// What is still to be done about a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks(u8);
+pub struct Marks(u16);
 
 impl Marks {
     /// It is to be announced to the other nodes.
@@ -65,17 +65,19 @@ impl Marks {
     /// It is to be given to our own Jool.
     pub const INJECT: Self = Self(2);
     /// It is to be given to our own Jool when a transfer is complete.
-    pub const BACKLOG: Self = Self(8);
+    pub const BACKLOG: Self = Self(4);
     /// It was found in our own Jool, or arrived, since the latest audit began.
-    pub const SEEN: Self = Self(4);
+    pub const SEEN: Self = Self(8);
     /// Another node has told of it since the latest reading of a whole table began.
-    pub const TOLD: Self = Self(32);
+    pub const TOLD: Self = Self(16);
     /// What is known of it was read in our own Jool's table.
-    pub const READ: Self = Self(64);
+    pub const READ: Self = Self(32);
     /// Our own Jool has told something later than the record at the entry's place.
-    pub const LOCAL: Self = Self(16);
+    pub const LOCAL: Self = Self(64);
+    /// It is known to have ended elsewhere, and ends here soon: nobody is told of it.
+    pub const ENDED: Self = Self(128);
     /// The slot holds nothing.
-    const VACANT: Self = Self(128);
+    const VACANT: Self = Self(256);
 
     /// Whether this mark is there.
     #[inline]
@@ -107,6 +109,12 @@ impl Entry {
             timer: self.timer,
             lifetime: u32::try_from(left).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Whether others are told of it.
+    #[inline]
+    pub fn is_told(&self, now: u64) -> bool {
+        self.expires > now && !self.marks.has(Marks::ENDED)
     }
 
     /// When the session's latest packet was translated, as far as its lifetime tells.

@@ -70,12 +70,7 @@ impl Kernel {
     }
 
     /// Translates a packet; `None`: a segment of no session.
-    pub(crate) fn translate(
-        &mut self,
-        now: u64,
-        id: Identity,
-        segment: Segment,
-    ) -> Option<(State, Timer)> {
+    pub(crate) fn translate(&mut self, now: u64, id: Identity, segment: Segment) -> Option<Known> {
         let old = self.find(now, &id);
         let (state, timer, renews) = match (id.protocol, old.map(|known| known.state), segment) {
             (Protocol::Udp | Protocol::Icmp, ..) => (State::Established, Timer::Established, true),
@@ -124,7 +119,7 @@ impl Kernel {
         } else {
             self.queue.push_back((id, known));
         }
-        Some((state, timer))
+        Some(known)
     }
 
     /// The next multicast.

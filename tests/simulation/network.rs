@@ -50,6 +50,11 @@ impl Network {
         }
     }
 
+    /// Whether everybody hears everybody.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.parts.iter().all(|part| *part == self.parts[0])
+    }
+
     /// No more losses, repetitions or garbage; everybody hears everybody.
     pub(crate) fn heal(&mut self) {
         (self.loss, self.repeats, self.garbage, self.corruption) = (0, 0, 0, 0);

@@ -54,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) jool_back: Option<u64>,
     /// What its clock is ahead of the others'.
     pub(crate) skew: u64,
+    /// When it last ran, and heard all others.
+    pub(crate) informed: u64,
     /// What stands still, since when and until when.
     pub(crate) pause: Option<(Pause, u64, u64)>,
     /// For how long its clock stood still.
@@ -95,6 +97,7 @@ impl Node {
             daemon_back: None,
             jool_back: None,
             skew: 0,
+            informed: 0,
             pause: None,
             stood: 0,
             paused: 0,

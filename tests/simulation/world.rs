@@ -18,6 +18,10 @@ const SLACK: u64 = 1_000 + 600;
 const REFRESH: u64 = 10_000;
 /// What clocks are ahead of each other: nothing, somewhat, an hour, some decades.
 const SKEWS: [u64; 8] = [0, 0, 3, 500, 1_900, 4_000, 3_600_000, 1 << 40];
+/// By then everybody has heard everybody, and asked for what was missing, in virtual milliseconds.
+const TO_HEAR_ALL: u64 = 1_500;
+/// The same of hosts that keep time.
+const SLIGHT_SKEWS: [u64; 4] = [0, 0, 3, 50];
 /// How long the quiet may take to bring agreement, in virtual milliseconds.
 const QUIET: u64 = 45_000;
 
@@ -41,6 +45,7 @@ pub(crate) struct Change {
     pub(crate) at: u64,
     pub(crate) state: State,
     pub(crate) timer: Timer,
+    pub(crate) expires: u64,
 }
 
 pub(crate) struct World {
@@ -61,7 +66,12 @@ pub(crate) struct World {
     is_hostile: bool,
     chaos: u64,
     faults: Vec<(u64, u8)>,
+    skews: &'static [u64],
     heals: Vec<u64>,
+    /// A Jool may have what ended while its daemon was not told, and tell of it: nothing tells what has
+    /// ended from what it alone has when the daemon starts.
+    keeps_ended: bool,
+    whole_since: u64,
     trace: bool,
 }
 
@@ -111,8 +121,14 @@ impl World {
         }
         let chaos = random.within(8_000, 40_000);
         let groups = random.one(&[1, 1, 2, 3]);
+        // The last two kinds are pauses. While clocks that are far apart meet, nothing stands still.
+        let (kinds, skews): (_, &[u64]) = if random.permille(500) {
+            (10, &SLIGHT_SKEWS)
+        } else {
+            (8, &SKEWS)
+        };
         let mut faults: Vec<_> = (0..random.within(0, 8))
-            .map(|_| (random.within(1_000, chaos), random.next() as u8))
+            .map(|_| (random.within(1_000, chaos), random.next() as u8 % kinds))
             .collect();
         faults.sort_unstable();
         let active = (0..groups).map(|_| random.index(count)).collect();
@@ -132,7 +148,10 @@ impl World {
             is_hostile,
             chaos,
             faults,
+            skews,
             heals: Vec::new(),
+            keeps_ended: false,
+            whole_since: 0,
             trace: std::env::var_os("JOOLD_TRACE").is_some(),
             random,
         }
@@ -146,7 +165,7 @@ impl World {
         ));
         for index in 0..self.nodes.len() {
             let version = self.nodes[index].version;
-            let skew = self.random.one(&SKEWS);
+            let skew = self.random.one(self.skews);
             self.nodes[index].skew = skew;
             self.note(format_args!(
                 "node {index} has {version}, its clock is {skew} ms ahead"
@@ -231,6 +250,9 @@ impl World {
             };
             node.receive(datagram.from, datagram.bytes);
         }
+        if !self.network.is_whole() {
+            self.whole_since = now + 1;
+        }
         for node in &mut self.nodes {
             if node.jool_back.is_some_and(|at| at <= now) && node.pause.is_none() {
                 node.add_jool(&self.clock, now);
@@ -239,10 +261,15 @@ impl World {
                 if !node.is_up {
                     node.is_up = true;
                     node.add_jool(&self.clock, now);
+                } else if now >= node.informed + u64::from(node.timeouts.tcp_transitory / 2) {
+                    self.keeps_ended = true;
                 }
                 node.start_daemon(&self.clock, now);
             }
             node.turn(&self.clock, now, &mut self.random, &mut self.network);
+            if node.state() == Some(NodeState::Synced) && now >= self.whole_since + TO_HEAR_ALL {
+                node.informed = now;
+            }
         }
         if !self.is_hostile {
             self.check_rollbacks();
@@ -278,7 +305,7 @@ impl World {
             let node = &self.nodes[victim];
             let is_up = node.is_up && node.daemon_back.is_none() && node.pause.is_none();
             let now = self.now;
-            match kind % 10 {
+            match kind {
                 0 if is_up => {
                     self.note(format_args!("daemon {victim} crashes"));
                     self.nodes[victim].stop_daemon(&mut self.random);
@@ -292,7 +319,7 @@ impl World {
                     node.jool_back = None;
                     if self.random.permille(200) {
                         // Its clock is not what it was.
-                        node.skew = self.random.one(&SKEWS);
+                        node.skew = self.random.one(self.skews);
                     }
                     node.daemon_back = Some(now + self.random.within(200, 8_000));
                     for group in 0..self.active.len() {
@@ -449,16 +476,17 @@ impl World {
                     .one(&[Segment::Syn6, Segment::Syn6, Segment::Syn4])
             };
             flow.opened = true;
-            let Some((state, timer)) = kernel.translate(own, flow.id, segment) else {
+            let Some(known) = kernel.translate(own, flow.id, segment) else {
                 return false;
             };
             let changes = self.changes.entry(flow.id).or_default();
-            changes.retain(|change| change.node != node || change.state != state);
+            changes.retain(|change| change.node != node || change.state != known.state);
             changes.push(Change {
                 node,
                 at: self.now,
-                state,
-                timer,
+                state: known.state,
+                timer: known.timer,
+                expires: self.now + known.expires - own,
             });
             flow.end > self.now
         });
@@ -493,13 +521,23 @@ impl World {
             .send(&mut self.random, self.now, from, None, &run);
     }
 
+    /// Whether nobody has to know any more that a session has ended, since some may have missed it.
+    fn is_over(changes: &[Change], now: u64) -> bool {
+        changes.last().is_some_and(|last| last.expires < now)
+    }
+
     fn check_rollbacks(&mut self) {
+        let (now, keeps_ended) = (self.now, self.keeps_ended);
         for node in &mut self.nodes {
             // Another state that the Jool that translates said last is news, even if it expires sooner
             // than what it said before: a Jool that came back empty, and translated before it was told of the
             // session, does that.
             let changes = &self.changes;
             let is_news = |rollback: &Rollback| {
+                let all = changes.get(&rollback.id).map_or(&[][..], Vec::as_slice);
+                if keeps_ended && Self::is_over(all, now) {
+                    return true;
+                }
                 let last = changes.get(&rollback.id).and_then(|changes| changes.last());
                 let (had, got) = (&rollback.had, &rollback.got);
                 (had.state, had.timer) != (got.state, got.timer)
@@ -561,6 +599,10 @@ impl World {
                 // Lifetimes stand still with a machine.
                 let tolerance = SLACK + paused + REFRESH.min(u64::from(timeout / 6));
                 if here.expires <= now + tolerance || id.src4.octets()[3] == 200 {
+                    continue;
+                }
+                let changes = self.changes.get(id).map_or(&[][..], Vec::as_slice);
+                if self.keeps_ended && Self::is_over(changes, self.now) {
                     continue;
                 }
                 for (other, kernel) in kernels() {
