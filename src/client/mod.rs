@@ -1,6 +1,8 @@
 //! The operator's side of the D-Bus interface: finding daemons, asking them, telling them.
 
 mod peers;
+mod properties;
+mod terminal;
 mod view;
 mod wait;
 
@@ -18,7 +20,8 @@ use zbus::wire::DynamicDeserialize;
 use zbus::{Connection, DynamicType, OwnedVariant, Proxy, Variant, fdo};
 
 use crate::bus::{INTERFACE, PATH, bus_name, likely_name};
-use view::{Style, WIDTH, clock};
+use properties::{clock, number, text};
+use terminal::{Style, WIDTH};
 
 pub use wait::wait_synced;
 
@@ -345,7 +348,7 @@ impl Daemon {
     pub async fn resync(&self) -> Result<String, Error> {
         let audits = |properties: &Map<String, Json>| {
             let counters = properties.get("Counters").and_then(Json::as_object);
-            counters.map_or(0, |counters| view::number(counters, "audits"))
+            counters.map_or(0, |counters| number(counters, "audits"))
         };
         let before = audits(&self.properties().await?);
         let () = self.ask((PATH, INTERFACE, "Resync"), &()).await?;
@@ -360,8 +363,8 @@ impl Daemon {
             {
                 return Ok(view::findings(audit));
             }
-            if view::text(&properties, "State") == "waiting" {
-                let reason = view::text(&properties, "StateReason");
+            if text(&properties, "State") == "waiting" {
+                let reason = text(&properties, "StateReason");
                 return Err(Error::Refused(format!("Jool is lost: {reason}")));
             }
         }
@@ -431,7 +434,7 @@ pub async fn peers(daemons: &[Daemon], json: bool) -> Result<(), Error> {
         .iter()
         .map(|properties| {
             let peers = properties.get("Peers").unwrap_or(&Json::Null);
-            (view::text(properties, "Name"), peers)
+            (text(properties, "Name"), peers)
         })
         .collect();
     let text = if json {

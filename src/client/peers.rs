@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json};
 
-use super::view::{
-    BAD, DOUBTFUL, FAINT, Style, age, colour_of, list, number, span, text, thousands, truth,
-};
+use super::properties::{age, list, number, span, text, thousands, truth};
+use super::terminal::{BAD, DOUBTFUL, FAINT, Style};
+use super::view::colour_of;
 
 /// Columns of the longest name that is shown whole.
 const LONGEST_NAME: usize = 22;

@@ -1,103 +1,16 @@
 //! How a daemon looks in a terminal.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::peers;
+use super::properties::{age, counter, list, number, span, text, thousands, truth};
+use super::terminal::{BAD, DOUBTFUL, GOOD, Style};
 
-/// How it may be drawn.
-pub(super) struct Style {
-    pub(super) terminal: bool,
-    pub(super) colour: bool,
-    /// Of the terminal, if there is one; at most [`WIDTH`].
-    pub(super) columns: usize,
-    pub(super) lines: usize,
-}
-
-pub(super) const GOOD: &str = "1;32";
-pub(super) const DOUBTFUL: &str = "1;33";
-pub(super) const BAD: &str = "1;31";
-pub(super) const FAINT: &str = "2";
-
-/// Columns that are used, where the terminal has as many.
-pub(super) const WIDTH: usize = 80;
 /// Columns of a bar.
 const BAR: u64 = 20;
-
-impl Style {
-    pub(super) fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour && !code.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-
-    /// Lines of at most the terminal's columns after an indent, broken between words; one line where
-    /// there is no terminal, for programs that look for something in it.
-    pub(super) fn fold(&self, indent: usize, text: &str) -> Vec<String> {
-        if !self.terminal {
-            return vec![text.to_owned()];
-        }
-        let mut lines = vec![String::new()];
-        for word in text.split(' ') {
-            let Some(line) = lines.last_mut() else { break };
-            let used = indent + line.chars().count();
-            if line.is_empty() {
-                line.push_str(word);
-            } else if used + 1 + word.chars().count() <= self.columns {
-                line.push(' ');
-                line.push_str(word);
-            } else {
-                lines.push(word.to_owned());
-            }
-        }
-        lines
-    }
-
-    /// Text for the whole terminal, over what was there, so that nothing flickers. What does not
-    /// fit is cut off: a terminal that wraps or scrolls would show the end, and the beginning says
-    /// whether it is safe to fail over.
-    pub(super) fn frame(&self, text: &str) -> String {
-        let all = text.lines().count();
-        let shown = if all > self.lines {
-            self.lines.saturating_sub(1)
-        } else {
-            all
-        };
-        // From the top; each line is erased first.
-        let mut frame = "\x1b[H".to_owned();
-        for (number, line) in text.lines().take(shown).enumerate() {
-            let newline = if number > 0 { "\n" } else { "" };
-            // Writing to a String cannot fail.
-            let _ = write!(frame, "{newline}\x1b[K{}", cut(line, self.columns));
-        }
-        if all > shown {
-            let rest = format!("… {} more lines", all - shown);
-            let _ = write!(frame, "\n\x1b[K{}", self.paint(FAINT, &rest));
-        } else if shown < self.lines {
-            frame += "\n\x1b[J";
-        }
-        frame
-    }
-}
-
-/// The beginning of a painted line, in so many columns, with everything that paints.
-fn cut(line: &str, columns: usize) -> String {
-    let (mut used, mut painting) = (0, false);
-    let fits = |c: &char| {
-        painting |= *c == '\x1b';
-        if painting {
-            painting = *c != 'm';
-            return true;
-        }
-        used += 1;
-        used <= columns
-    };
-    line.chars().filter(fits).collect()
-}
 
 /// Counters of what did not get where it was to go, and what each is called here.
 const DROPS: &[(&str, &str)] = &[
@@ -122,78 +35,6 @@ const DROPS: &[(&str, &str)] = &[
     ("elsewhere", "datagrams over another interface"),
     ("receive-errors", "errors while receiving"),
 ];
-
-/// Microseconds since 1970, as the daemon gives times.
-pub(super) fn clock() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
-}
-
-pub(super) fn text<'a>(properties: &'a Map<String, Json>, name: &str) -> &'a str {
-    properties.get(name).and_then(Json::as_str).unwrap_or("")
-}
-
-pub(super) fn number(properties: &Map<String, Json>, name: &str) -> u64 {
-    properties.get(name).and_then(Json::as_u64).unwrap_or(0)
-}
-
-pub(super) fn truth(properties: &Map<String, Json>, name: &str) -> bool {
-    properties.get(name).and_then(Json::as_bool) == Some(true)
-}
-
-fn counter(properties: &Map<String, Json>, name: &str) -> u64 {
-    let counters = properties.get("Counters").and_then(Json::as_object);
-    counters.map_or(0, |counters| number(counters, name))
-}
-
-pub(super) fn list(properties: &Map<String, Json>, name: &str) -> Vec<String> {
-    let items = properties.get(name).and_then(Json::as_array);
-    let items = items.map(Vec::as_slice).unwrap_or_default();
-    items
-        .iter()
-        .filter_map(Json::as_str)
-        .map(str::to_owned)
-        .collect()
-}
-
-/// `12,345`
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `45 s`, `12 min 5 s`, `3 h 20 min`, `4 d 1 h`.
-pub(super) fn age(now: u64, then: u64) -> String {
-    let seconds = Duration::from_micros(now.saturating_sub(then)).as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match seconds {
-        0..=59 => format!("{seconds} s"),
-        60..=3599 => format!("{minutes} min {} s", seconds % 60),
-        3600..=86_399 => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-/// `35 ms`, `1.2 s`, from microseconds.
-pub(super) fn span(microseconds: u64) -> String {
-    match microseconds {
-        0 => "0 ms".to_owned(),
-        1..1000 => "<1 ms".to_owned(),
-        1000..1_000_000 => format!("{} ms", microseconds / 1000),
-        1_000_000..60_000_000 => {
-            let tenths = microseconds / 100_000;
-            format!("{}.{} s", tenths / 10, tenths % 10)
-        }
-        _ => age(microseconds, 0),
-    }
-}
 
 /// How a state is painted.
 pub(super) fn colour_of(state: &str) -> &'static str {
@@ -551,6 +392,7 @@ pub(super) fn live(
 
 #[cfg(test)]
 mod tests {
+    use super::super::terminal::WIDTH;
     use super::*;
 
     const PLAIN: Style = Style {
@@ -743,31 +585,6 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_has_the_terminals_lines_and_begins_with_the_first() {
-        let low = |lines| Style { lines, ..TERMINAL };
-        assert_eq!(
-            low(4).frame("a\n\nb\n"),
-            "\x1b[H\x1b[Ka\n\x1b[K\n\x1b[Kb\n\x1b[J"
-        );
-        assert_eq!(low(3).frame("a\n\nb\n"), "\x1b[H\x1b[Ka\n\x1b[K\n\x1b[Kb");
-        assert_eq!(
-            low(2).frame("a\n\nb\n"),
-            "\x1b[H\x1b[Ka\n\x1b[K… 2 more lines"
-        );
-    }
-
-    #[test]
-    fn a_painted_line_is_cut_to_the_terminals_columns() {
-        for (line, expected) in [
-            ("ab\x1b[1;31mcde\x1b[0mf", "ab\x1b[1;31mc\x1b[0m"),
-            ("● ä", "● ä"),
-            ("1234", "123"),
-        ] {
-            assert_eq!(cut(line, 3), expected);
-        }
-    }
-
-    #[test]
     fn rates_are_differences_to_the_look_before_per_second() {
         let before = properties();
         let mut after = before.clone();
@@ -794,28 +611,5 @@ mod tests {
         assert!(peers::full_table("eth0", &Json::Null, &PLAIN, 0).contains("nobody"));
         let odd = json!([{}, 7, { "Name": "x" }]);
         assert!(peers::table(&odd, &TERMINAL, 0).contains('x'));
-    }
-
-    #[test]
-    fn ages_and_numbers_are_written_for_people() {
-        for (seconds, expected) in [
-            (5, "5 s"),
-            (65, "1 min 5 s"),
-            (3700, "1 h 1 min"),
-            (90_000, "1 d 1 h"),
-        ] {
-            assert_eq!(age(seconds * 1_000_000, 0), expected);
-        }
-        for (microseconds, expected) in [
-            (0, "0 ms"),
-            (700, "<1 ms"),
-            (20_900, "20 ms"),
-            (1_250_000, "1.2 s"),
-            (65_000_000, "1 min 5 s"),
-        ] {
-            assert_eq!(span(microseconds), expected);
-        }
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(thousands(999), "999");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::view::text;
+use super::properties::text;
 use super::{Client, Error};
 
 /// How often it is looked.

@@ -129,6 +129,8 @@ pub struct Engine {
     /// Since when the last of them is missing.
     lost_since: u64,
     resync_wanted: bool,
+    /// Records were not taken that others may tell again: what is not here need not have ended.
+    has_refused: bool,
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
     last_token: u32,
@@ -209,6 +211,7 @@ impl Engine {
             lost: Vec::new(),
             lost_since: EPOCH,
             resync_wanted: false,
+            has_refused: false,
             doubtful: Vec::new(),
             last_token: 0,
             read: Vec::new(),

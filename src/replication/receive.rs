@@ -174,6 +174,7 @@ impl Engine {
             return;
         }
         let count = count as u64;
+        self.has_refused |= rejected > 0;
         receive(now, read, ledger, &self.logs, counters);
         counters.received_records += count;
         node.records += count - rejected;

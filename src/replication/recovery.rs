@@ -60,8 +60,6 @@ pub(super) struct Scan {
     pub(super) began: u64,
     /// What the donor has no longer has ended.
     finds_ended: bool,
-    /// It is read for that: what ended here the donor may still have.
-    is_for_ends: bool,
 }
 
 /// How far a donor was in a log.
@@ -79,8 +77,6 @@ enum Reading {
     Missing,
     /// Everything.
     Whole,
-    /// Everything, to find out what has ended.
-    Ends,
 }
 
 /// What a reading of another node's whole table tells by what was not in it.
@@ -157,7 +153,7 @@ impl Engine {
         self.go_on_with_scan(now);
         if self.scan.is_none() && matches!(self.phase, Phase::Joined) && self.comparison.is_none() {
             if let Some(donor) = self.who_knows_ends() {
-                self.begin_scan(now, donor, Reading::Ends);
+                self.begin_scan(now, donor, Reading::Whole);
             } else if (self.resync_wanted || !self.lost.is_empty())
                 && let Some(donor) = self.best_donor(2)
             {
@@ -397,7 +393,6 @@ impl Engine {
             records: 0,
             began: now,
             finds_ended,
-            is_for_ends: what == Reading::Ends && !self.ledger.lacks_given_up,
         });
         self.go_on_with_scan(now);
     }
@@ -484,9 +479,7 @@ impl Engine {
                 place: self.place(now, record.place),
             };
             let key = self.ledger.table.key(&record.session.id);
-            let is_doubtful = self.scan.as_ref().is_some_and(|scan| scan.is_for_ends);
             if way == Way::Transferred
-                && is_doubtful
                 && self.had(record.place)
                 && !self.ledger.has(now, key, &record.session.id)
             {
@@ -533,12 +526,16 @@ impl Engine {
         }
     }
 
-    /// Whether what is at a place came here once.
+    /// Whether what is at a place came here once, and was taken.
     fn had(&self, Place { log, seq }: Place) -> bool {
-        match log {
-            OWN => true,
-            log => self.logs.get(log).is_some_and(|log| seq <= log.have()),
-        }
+        let took_all = !self.ledger.lacks_given_up && !self.has_refused;
+        let has_joined = matches!(self.phase, Phase::Joined);
+        took_all
+            && has_joined
+            && match log {
+                OWN => true,
+                log => self.logs.get(log).is_some_and(|log| seq <= log.have()),
+            }
     }
 
     /// Our number for a place that another node named.
@@ -602,6 +599,7 @@ impl Engine {
         }
         if scan.since.is_empty() {
             self.lost.clear();
+            self.has_refused = false;
         }
         if let Phase::Joining { transferred, .. } = &mut self.phase {
             *transferred = true;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use serde_json::{Value, json};
+
 use super::{LIMIT, wait_for, wait_until};
 
 /// A `joold`, killed when dropped.
@@ -243,4 +245,19 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// A configuration for loopback, by unicast between two ports.
+pub(crate) fn loopback(port: u16, peer: u16) -> Value {
+    json!({
+        "multicast port": port,
+        "peers": [format!("127.0.0.1:{peer}")],
+        "in interface": "127.0.0.1",
+    })
+}
+
+/// The configuration with one more key.
+pub(crate) fn with(mut configuration: Value, key: &str, value: impl Into<Value>) -> String {
+    configuration[key] = value.into();
+    configuration.to_string()
 }
