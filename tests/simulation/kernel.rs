@@ -203,11 +203,13 @@ impl Kernel {
     }
 }
 
+/// As the module tells it, which counts time in jiffies of 4 ms.
 fn session(now: u64, id: &Identity, known: &Known) -> Session {
+    let left = (known.expires / 4 * 4).saturating_sub(now / 4 * 4);
     Session {
         id: *id,
         state: known.state,
         timer: known.timer,
-        lifetime: u32::try_from(known.expires.saturating_sub(now)).unwrap(),
+        lifetime: u32::try_from(left).unwrap(),
     }
 }
