@@ -115,6 +115,8 @@ pub(super) struct Hello {
     pub(super) state: u8,
     /// It would like to be told about the others at once.
     pub(super) solicits: bool,
+    /// It may lack, for good, something that is alive: what it has not tells nothing.
+    pub(super) lacks: bool,
     /// Length of the records that it sends.
     pub(super) record_length: u8,
     /// Version of its Jool, a byte each; 0: not known.
@@ -388,6 +390,7 @@ impl Hello {
             last,
             state,
             solicits: flags & 1 != 0,
+            lacks: flags & 2 != 0,
             record_length,
             jool,
             daemon,
@@ -491,7 +494,8 @@ impl Hello {
     pub(super) fn write(&self, from: Sender, frame: &mut Vec<u8>) {
         head(KIND_HELLO, from, frame);
         frame.extend_from_slice(&self.last.to_be_bytes());
-        frame.extend_from_slice(&[self.state, u8::from(self.solicits), self.record_length]);
+        let flags = u8::from(self.solicits) | u8::from(self.lacks) << 1;
+        frame.extend_from_slice(&[self.state, flags, self.record_length]);
         let [pool6, pool4, timeouts] = self.digests;
         for number in [
             self.jool,

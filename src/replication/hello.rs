@@ -142,6 +142,7 @@ impl Engine {
             last: self.ring.last(),
             state: self.state() as u8,
             solicits: !matches!(self.phase, Phase::Joined),
+            lacks: self.may_lack(now),
             record_length: format.map_or(0, |format| u8::try_from(format.length()).unwrap_or(0)),
             jool: jool.map_or(0, |jool| jool.version),
             daemon: own_version(),
@@ -228,6 +229,7 @@ impl Engine {
             at: sent,
         };
         let mut knows_ends = self.was_complete(now, from, own);
+        self.confirm_comparison(from, sent);
         let mut of_ours = 0;
         for progress in logs {
             let Progress { position, last, .. } = progress;

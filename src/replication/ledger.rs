@@ -224,7 +224,8 @@ impl Ledger {
     /// said since.
     #[inline]
     fn activity(&self, now: u64, entry: &Entry) -> Stamp {
-        if !is_local(entry) {
+        // What is about to end lives for too short.
+        if !is_local(entry) || entry.marks.has(Marks::ENDED) {
             return entry.announced;
         }
         let activity = self.clock.at(entry.activity(&self.timeouts).min(now));

@@ -115,7 +115,7 @@ impl Log {
         }
         if self.have() >= told.place {
             self.goes_on(now, told, soon);
-        } else if self.told.is_none() {
+        } else if self.told.is_none_or(|held| now.since(held.at) >= soon) {
             self.told = Some(told);
         }
         self.is_behind(told) && self.is_stale(now, soon)

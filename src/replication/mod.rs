@@ -129,8 +129,13 @@ pub struct Engine {
     /// Since when the last of them is missing.
     lost_since: u64,
     resync_wanted: bool,
-    /// Records were not taken that others may tell again: what is not here need not have ended.
-    has_refused: bool,
+    /// Until when something may be missing here for good that is alive, and that nothing else tells: it
+    /// was cut, refused or given up, or whoever we got everything from had not all.
+    may_lack_until: u64,
+    /// What came while joining is from several donors.
+    has_several_donors: bool,
+    /// When a table is next read to find out what has ended.
+    next_comparison: u64,
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
     last_token: u32,
@@ -211,7 +216,9 @@ impl Engine {
             lost: Vec::new(),
             lost_since: EPOCH,
             resync_wanted: false,
-            has_refused: false,
+            may_lack_until: 0,
+            has_several_donors: false,
+            next_comparison: 0,
             doubtful: Vec::new(),
             last_token: 0,
             read: Vec::new(),
@@ -264,6 +271,14 @@ impl Engine {
             .jool
             .as_ref()
             .is_some_and(|jool| (&jool.pool6, &jool.pool4) != pools);
+        let differs = self
+            .jool
+            .as_ref()
+            .is_some_and(|jool| jool.digests != hello::digests(instance));
+        if differs {
+            // What we refused or cut so far, the others have.
+            self.now_lacks(now);
+        }
         self.jool = Some(Attached {
             format: instance.format,
             version: instance.version.number(),
@@ -401,6 +416,9 @@ impl Engine {
             self.tick = now + hello::INTERVAL;
             if !stood_still {
                 self.notice_absence(now);
+            }
+            if self.ledger.lacks_given_up {
+                self.now_lacks(now);
             }
             if std::mem::take(&mut self.ledger.is_contradicted) {
                 self.look_soon(now);

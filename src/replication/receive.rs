@@ -150,6 +150,7 @@ impl Engine {
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);
+        let clamped = counters.clamped;
         read.clear();
         parse_run(records, &jool.pool6, |record| {
             count += 1;
@@ -174,11 +175,14 @@ impl Engine {
             return;
         }
         let count = count as u64;
-        self.has_refused |= rejected > 0;
+        let took_all = rejected == 0 && counters.clamped == clamped;
         receive(now, read, ledger, &self.logs, counters);
         counters.received_records += count;
         node.records += count - rejected;
         node.rejected += rejected;
+        if !took_all {
+            self.now_lacks(now);
+        }
         if let Some(log) = self.logs.get_mut(index) {
             log.came(data.first, count);
             recovery::schedule(log, now);

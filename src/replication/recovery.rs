@@ -85,6 +85,11 @@ pub(super) struct Comparison {
     donor: LogKey,
     /// How far it was before the reading began.
     pub(super) reached: Reached,
+    reaches: Vec<Reach>,
+    /// When the reading was over, on the table's clock.
+    over: Stamp,
+    /// It has said since then that it lacks nothing.
+    is_confirmed: bool,
     /// Sessions that it has no longer.
     pub(super) ended: u64,
 }
@@ -151,8 +156,17 @@ impl Engine {
             }
         }
         self.go_on_with_scan(now);
+        let nodes = &self.nodes;
+        let is_gone = |comparison: &Comparison| {
+            !comparison.is_confirmed && nodes.present(comparison.donor).is_none()
+        };
+        if self.comparison.as_ref().is_some_and(is_gone) {
+            self.comparison = None;
+        }
         if self.scan.is_none() && matches!(self.phase, Phase::Joined) && self.comparison.is_none() {
-            if let Some(donor) = self.who_knows_ends() {
+            if now >= self.next_comparison
+                && let Some(donor) = self.who_knows_ends()
+            {
                 self.begin_scan(now, donor, Reading::Whole);
             } else if (self.resync_wanted || !self.lost.is_empty())
                 && let Some(donor) = self.best_donor(2)
@@ -174,8 +188,15 @@ impl Engine {
 
     /// Who lacks something, or takes other sessions than we, tells nothing by what it has not.
     fn is_like_ours(&self, node: &Node) -> bool {
+        worth(node) == Some(3) && self.has_all(node)
+    }
+
+    /// Whether a node has taken, as we would have, all that it was told.
+    fn has_all(&self, node: &Node) -> bool {
+        let hello = &node.hello;
         let digests = self.jool.as_ref().map(|jool| jool.digests);
-        worth(node) == Some(3) && digests == Some(node.hello.digests)
+        let is_degraded = hello.state == State::Degraded as u8;
+        digests == Some(hello.digests) && !hello.lacks && !is_degraded
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
@@ -429,9 +450,11 @@ impl Engine {
     fn abandon_scan(&mut self) {
         if let Some(scan) = self.scan.take()
             && scan.since.is_empty()
-            && matches!(self.phase, Phase::Joined)
         {
-            self.resync_wanted = true;
+            match self.phase {
+                Phase::Joined => self.resync_wanted = true,
+                _ => self.has_several_donors |= scan.records > 0,
+            }
         }
         self.ledger.release_backlog();
     }
@@ -464,11 +487,18 @@ impl Engine {
         };
         let waited = self.hello.late(now);
         let clock = self.ledger.clock.hear(now, clock, waited, &mut node.met);
+        if self.unhelpful == Some(from) {
+            self.unhelpful = None;
+        }
+        let clamped = self.counters.clamped;
+        let finds_ended = self.scan.as_ref().is_some_and(|scan| scan.finds_ended);
+        let finds_ended = finds_ended && !self.may_lack(now);
         for record in replay.records() {
             let record = match record {
                 Ok(record) => record,
                 Err(reason) => {
                     self.counters.received_rejects.count(reason);
+                    self.now_lacks(now);
                     continue;
                 }
             };
@@ -480,6 +510,7 @@ impl Engine {
             };
             let key = self.ledger.table.key(&record.session.id);
             if way == Way::Transferred
+                && finds_ended
                 && self.had(record.place)
                 && !self.ledger.has(now, key, &record.session.id)
             {
@@ -497,6 +528,9 @@ impl Engine {
                     log.missing.remove(record.place.seq, record.place.seq);
                 }
             }
+        }
+        if self.counters.clamped > clamped {
+            self.now_lacks(now);
         }
         let (first, last) = replay.covers;
         match replay.space {
@@ -526,16 +560,23 @@ impl Engine {
         }
     }
 
-    /// Whether what is at a place came here once, and was taken.
+    /// Whether what is at a place came here once.
     fn had(&self, Place { log, seq }: Place) -> bool {
-        let took_all = !self.ledger.lacks_given_up && !self.has_refused;
-        let has_joined = matches!(self.phase, Phase::Joined);
-        took_all
-            && has_joined
-            && match log {
-                OWN => true,
-                log => self.logs.get(log).is_some_and(|log| seq <= log.have()),
-            }
+        match log {
+            OWN => true,
+            log => self.logs.get(log).is_some_and(|log| seq <= log.have()),
+        }
+    }
+
+    /// Something is missing here from now on that may be alive and come from nowhere, for as long as it
+    /// may live.
+    pub(super) fn now_lacks(&mut self, now: u64) {
+        self.may_lack_until = now + u64::from(self.ledger.timeouts().longest());
+    }
+
+    /// Whether something may be missing here so.
+    pub(super) fn may_lack(&self, now: u64) -> bool {
+        now < self.may_lack_until
     }
 
     /// Our number for a place that another node named.
@@ -558,7 +599,12 @@ impl Engine {
                 schedule(log, now);
             }
         }
-        let knows_ends = scan.finds_ended || !matches!(self.phase, Phase::Joined);
+        let is_joining = !matches!(self.phase, Phase::Joined);
+        let donor = self.nodes.present(scan.donor);
+        if is_joining && !donor.is_some_and(|donor| self.has_all(donor)) {
+            self.now_lacks(now);
+        }
+        let knows_ends = is_joining && !self.has_several_donors;
         for Reach { position, complete } in &scan.reaches {
             if position.log == self.own || (position.seq == 0 && complete.is_none()) {
                 continue;
@@ -589,17 +635,19 @@ impl Engine {
         self.ledger.release_backlog();
         self.counters.transfers += 1;
         if scan.finds_ended {
-            let reached = self.reached(&scan.reaches);
+            // It takes no more than a small part of the time.
+            self.next_comparison = now + 8 * (now - scan.began);
             self.comparison = Some(Comparison {
                 donor: scan.donor,
-                reached,
+                reached: self.reached(&scan.reaches),
+                reaches: scan.reaches,
+                over: self.ledger.clock.at(now),
+                is_confirmed: false,
                 ended: 0,
             });
-            self.walks.push_back((Walk::Compare, 0));
         }
         if scan.since.is_empty() {
             self.lost.clear();
-            self.has_refused = false;
         }
         if let Phase::Joining { transferred, .. } = &mut self.phase {
             *transferred = true;
@@ -623,10 +671,42 @@ impl Engine {
             let reach = reaches.iter().find(|reach| reach.position.log == key);
             reach.map_or(0, |reach| reach.position.seq)
         };
+        let own = reached(self.own);
         Reached {
-            own: reached(self.own),
+            // Nobody has what was not announced.
+            own: if own <= self.ring.last() { own } else { 0 },
             others: self.logs.iter().map(|(_, log)| reached(log.key)).collect(),
         }
+    }
+
+    /// A node said hello: if its table was read, and it lacked nothing until the end, what it has no
+    /// longer has ended.
+    pub(super) fn confirm_comparison(&mut self, from: LogKey, sent: Stamp) {
+        let is_meant = |comparison: &&mut Comparison| {
+            let is_later = sent.since(comparison.over) >= 0;
+            comparison.donor == from && !comparison.is_confirmed && is_later
+        };
+        let donor = self.nodes.present(from);
+        let is_good = donor.is_some_and(|donor| self.is_like_ours(donor));
+        let Some(comparison) = self.comparison.as_mut().filter(is_meant) else {
+            return;
+        };
+        if !is_good {
+            self.comparison = None;
+            return;
+        }
+        comparison.is_confirmed = true;
+        for Reach { position, complete } in std::mem::take(&mut comparison.reaches) {
+            let index = self.logs.find(position.log);
+            let log = index.and_then(|index| self.logs.get_mut(index));
+            if let Some((log, at)) = log.zip(complete) {
+                log.is_complete(Complete {
+                    place: position.seq,
+                    at,
+                });
+            }
+        }
+        self.walks.push_back((Walk::Compare, 0));
     }
 
     /// What another node has no longer has ended here, too.

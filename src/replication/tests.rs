@@ -174,6 +174,7 @@ fn hello() -> Hello {
         last: 5,
         state: 2,
         solicits: true,
+        lacks: false,
         record_length: 40,
         jool: 0x0401_0d00,
         daemon: 0x0001_0000,
@@ -780,6 +781,52 @@ fn what_moved_to_a_node_and_ended_there_ends_where_it_was_too() {
             assert!(group.has(node, &session), "node {node}");
         }
     }
+}
+
+#[test]
+fn what_a_node_with_shorter_timeouts_has_no_longer_has_not_ended() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    group.local(1, &[established]);
+    group.run(1000);
+    let mut short = instance("4.1.13");
+    short.timeouts.tcp_established = 20_000;
+    let at = group.at();
+    group.engine(2).handle_attached(at, &short);
+    group.run(35_000);
+    assert!(group.has(1, &established) && !group.has(2, &established));
+    let at = group.at();
+    group.engine(2).handle_attached(at, &instance("4.1.13"));
+    group.run(1000);
+    for node in [1, 2] {
+        group.engine(node).resync();
+    }
+    group.run(15_000);
+    for node in [1, 2] {
+        let state = group.knows(node, &established.id).map(|it| it.0);
+        assert_eq!(state, Some(TcpState::Established), "node {node}");
+    }
+}
+
+#[test]
+fn a_donor_that_answers_again_is_asked_again() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let closed = tcp(TcpState::V4FinV6FinRcv, Timer::Transitory);
+    group.local(1, &[established]);
+    group.run(1000);
+    // Node 1 hears none of its questions.
+    group.deaf = vec![1];
+    group.engine(2).resync();
+    group.run(4_000);
+    group.deaf.clear();
+    group.run(4_000);
+    group.deaf = vec![1, 2];
+    group.local(1, &[closed]);
+    group.run(u64::from(closed.lifetime) + 1_000);
+    group.deaf.clear();
+    group.run(25_000);
+    assert!(!group.has(1, &closed) && !group.has(2, &closed));
 }
 
 #[test]

@@ -26,6 +26,10 @@ use crate::replication::{self, Engine, Transmit};
 /// table cost it seconds and in the order of expiry a fraction of one.
 const JOOL_BUDGET: usize = 2048;
 const NETWORK_BUDGET: usize = 3 << 20;
+/// A timer that is late by more: the daemon, or the machine, stood still.
+const STOOD_STILL: Duration = Duration::from_millis(100);
+/// So many times the budgets are what can have waited then.
+const CATCH_UP: usize = 4;
 /// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
 const START_EXTENSION: Duration = Duration::from_secs(10);
 /// Datagrams that wait to be sent, and runs for our own Jool, before others get their turn.
@@ -173,6 +177,7 @@ impl<J: Jool> Node<J> {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         tokio::pin!(stop);
         loop {
+            self.catch_up();
             self.check_if_due()?;
             self.audit_more();
             self.pass();
@@ -291,6 +296,21 @@ impl<J: Jool> Node<J> {
             () = std::future::ready(()), if at_once => Turn::Continue,
         };
         Ok(turn)
+    }
+
+    /// If we stood still, what waited meanwhile is read before the engine's clock goes on: what does not
+    /// say when it was sent counts as that old.
+    fn catch_up(&mut self) {
+        let now = Instant::now();
+        let due = self.engine.poll_timeout();
+        if due.is_some_and(|due| now > due + STOOD_STILL) {
+            for _ in 0..CATCH_UP {
+                if self.attached {
+                    self.read_jool();
+                }
+                self.read_network();
+            }
+        }
     }
 
     fn read_jool(&mut self) {
