@@ -68,9 +68,9 @@ pub(crate) struct World {
     faults: Vec<(u64, u8)>,
     skews: &'static [u64],
     heals: Vec<u64>,
-    /// A Jool may have what ended while its daemon was not told, and tell of it: nothing tells what has
-    /// ended from what it alone has when the daemon starts.
-    keeps_ended: bool,
+    /// When a daemon last started whose Jool may have what ended while it was not told, and tell of it:
+    /// nothing tells that from what this Jool alone has.
+    keeps_ended: u64,
     whole_since: u64,
     trace: bool,
 }
@@ -150,7 +150,7 @@ impl World {
             faults,
             skews,
             heals: Vec::new(),
-            keeps_ended: false,
+            keeps_ended: 0,
             whole_since: 0,
             trace: std::env::var_os("JOOLD_TRACE").is_some(),
             random,
@@ -262,7 +262,7 @@ impl World {
                     node.is_up = true;
                     node.add_jool(&self.clock, now);
                 } else if now >= node.informed + u64::from(node.timeouts.tcp_transitory / 2) {
-                    self.keeps_ended = true;
+                    self.keeps_ended = now;
                 }
                 node.start_daemon(&self.clock, now);
             }
@@ -521,13 +521,13 @@ impl World {
             .send(&mut self.random, self.now, from, None, &run);
     }
 
-    /// Whether nobody has to know any more that a session has ended, since some may have missed it.
-    fn is_over(changes: &[Change], now: u64) -> bool {
-        changes.last().is_some_and(|last| last.expires < now)
+    /// Whether a session had ended by then.
+    fn was_over(changes: &[Change], then: u64) -> bool {
+        changes.last().is_some_and(|last| last.expires < then)
     }
 
     fn check_rollbacks(&mut self) {
-        let (now, keeps_ended) = (self.now, self.keeps_ended);
+        let keeps_ended = self.keeps_ended;
         for node in &mut self.nodes {
             // Another state that the Jool that translates said last is news, even if it expires sooner
             // than what it said before: a Jool that came back empty, and translated before it was told of the
@@ -535,7 +535,7 @@ impl World {
             let changes = &self.changes;
             let is_news = |rollback: &Rollback| {
                 let all = changes.get(&rollback.id).map_or(&[][..], Vec::as_slice);
-                if keeps_ended && Self::is_over(all, now) {
+                if Self::was_over(all, keeps_ended) {
                     return true;
                 }
                 let last = changes.get(&rollback.id).and_then(|changes| changes.last());
@@ -602,7 +602,7 @@ impl World {
                     continue;
                 }
                 let changes = self.changes.get(id).map_or(&[][..], Vec::as_slice);
-                if self.keeps_ended && Self::is_over(changes, self.now) {
+                if Self::was_over(changes, self.keeps_ended) {
                     continue;
                 }
                 for (other, kernel) in kernels() {
