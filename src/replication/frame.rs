@@ -607,3 +607,6 @@ impl ReplayWriter {
         self.count = 0;
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
