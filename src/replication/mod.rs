@@ -417,14 +417,12 @@ impl Engine {
             if !stood_still {
                 self.notice_absence(now);
             }
-            if self.ledger.lacks_given_up {
-                self.now_lacks(now);
-            }
             if std::mem::take(&mut self.ledger.is_contradicted) {
                 self.look_soon(now);
             }
             if self.ledger.lacks_given_up && self.ledger.has_room() {
                 self.ledger.lacks_given_up = false;
+                self.now_lacks(now);
                 self.handle_loss();
                 self.resync();
             }

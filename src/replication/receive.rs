@@ -150,7 +150,7 @@ impl Engine {
         let mut seq = data.first;
         let mut ages = data.ages();
         let (mut count, mut rejected) = (0, 0);
-        let clamped = counters.clamped;
+        let changed = counters.changed();
         read.clear();
         parse_run(records, &jool.pool6, |record| {
             count += 1;
@@ -175,7 +175,7 @@ impl Engine {
             return;
         }
         let count = count as u64;
-        let took_all = rejected == 0 && counters.clamped == clamped;
+        let took_all = counters.changed() == changed;
         receive(now, read, ledger, &self.logs, counters);
         counters.received_records += count;
         node.records += count - rejected;
@@ -214,6 +214,11 @@ pub(super) fn clamp(session: &Session, ledger: &Ledger, counters: &mut Counters)
 }
 
 impl Counters {
+    /// Records from other nodes that were not taken as they were told.
+    pub(super) fn changed(&self) -> u64 {
+        self.received_rejects.total() + self.clamped
+    }
+
     #[inline]
     pub(super) fn count(&mut self, outcome: Outcome) {
         match outcome {

@@ -188,15 +188,13 @@ impl Engine {
 
     /// Who lacks something, or takes other sessions than we, tells nothing by what it has not.
     fn is_like_ours(&self, node: &Node) -> bool {
-        worth(node) == Some(3) && self.has_all(node)
+        worth(node) == Some(3) && self.kept_all(node)
     }
 
-    /// Whether a node has taken, as we would have, all that it was told.
-    fn has_all(&self, node: &Node) -> bool {
-        let hello = &node.hello;
+    /// Whether a node has kept, as we would have, all that it was told.
+    fn kept_all(&self, node: &Node) -> bool {
         let digests = self.jool.as_ref().map(|jool| jool.digests);
-        let is_degraded = hello.state == State::Degraded as u8;
-        digests == Some(hello.digests) && !hello.lacks && !is_degraded
+        digests == Some(node.hello.digests) && !node.hello.lacks
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
@@ -490,7 +488,7 @@ impl Engine {
         if self.unhelpful == Some(from) {
             self.unhelpful = None;
         }
-        let clamped = self.counters.clamped;
+        let changed = self.counters.changed();
         let finds_ended = self.scan.as_ref().is_some_and(|scan| scan.finds_ended);
         let finds_ended = finds_ended && !self.may_lack(now);
         for record in replay.records() {
@@ -498,7 +496,6 @@ impl Engine {
                 Ok(record) => record,
                 Err(reason) => {
                     self.counters.received_rejects.count(reason);
-                    self.now_lacks(now);
                     continue;
                 }
             };
@@ -529,7 +526,7 @@ impl Engine {
                 }
             }
         }
-        if self.counters.clamped > clamped {
+        if self.counters.changed() > changed {
             self.now_lacks(now);
         }
         let (first, last) = replay.covers;
@@ -576,7 +573,7 @@ impl Engine {
 
     /// Whether something may be missing here so.
     pub(super) fn may_lack(&self, now: u64) -> bool {
-        now < self.may_lack_until
+        now < self.may_lack_until || self.ledger.lacks_given_up
     }
 
     /// Our number for a place that another node named.
@@ -601,10 +598,9 @@ impl Engine {
         }
         let is_joining = !matches!(self.phase, Phase::Joined);
         let donor = self.nodes.present(scan.donor);
-        if is_joining && !donor.is_some_and(|donor| self.has_all(donor)) {
+        if is_joining && !donor.is_some_and(|donor| self.kept_all(donor)) {
             self.now_lacks(now);
         }
-        let knows_ends = is_joining && !self.has_several_donors;
         for Reach { position, complete } in &scan.reaches {
             if position.log == self.own || (position.seq == 0 && complete.is_none()) {
                 continue;
@@ -614,12 +610,6 @@ impl Engine {
                 .and_then(|index| self.logs.get_mut(index))
             {
                 log.came(1, position.seq);
-                if let Some(at) = complete.filter(|_| knows_ends) {
-                    log.is_complete(Complete {
-                        place: position.seq,
-                        at,
-                    });
-                }
                 log.tries = 0;
                 if log.missing.is_empty() {
                     schedule(log, now);
@@ -627,6 +617,9 @@ impl Engine {
                     log.due = Some(now);
                 }
             }
+        }
+        if is_joining && !self.has_several_donors {
+            self.knows_ends_of(&scan.reaches);
         }
         for node in self.nodes.iter_mut() {
             // Its next hello tells.
@@ -696,17 +689,23 @@ impl Engine {
             return;
         }
         comparison.is_confirmed = true;
-        for Reach { position, complete } in std::mem::take(&mut comparison.reaches) {
+        let reaches = std::mem::take(&mut comparison.reaches);
+        self.knows_ends_of(&reaches);
+        self.walks.push_back((Walk::Compare, 0));
+    }
+
+    /// Whatever a node knew of each log is known here.
+    fn knows_ends_of(&mut self, reaches: &[Reach]) {
+        for Reach { position, complete } in reaches {
             let index = self.logs.find(position.log);
             let log = index.and_then(|index| self.logs.get_mut(index));
-            if let Some((log, at)) = log.zip(complete) {
+            if let Some((log, at)) = log.zip(*complete) {
                 log.is_complete(Complete {
                     place: position.seq,
                     at,
                 });
             }
         }
-        self.walks.push_back((Walk::Compare, 0));
     }
 
     /// What another node has no longer has ended here, too.
