@@ -642,6 +642,36 @@ fn what_a_node_with_shorter_timeouts_has_no_longer_has_not_ended() {
 }
 
 #[test]
+fn what_a_degraded_donor_lacks_keeps_nobody_from_finding_what_has_ended() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let closed = tcp(TcpState::V4FinV6FinRcv, Timer::Transitory);
+    // Of what node 1 announced, node 2 hears only that there is something, and node 1 is gone.
+    group.mute = vec![1];
+    group.local(1, &[udp(1)]);
+    group.run(100);
+    group.mute.clear();
+    while group.state(2) != State::Degraded {
+        group.run(1);
+    }
+    group.mute = vec![1];
+    group.deaf = vec![1];
+    group.run(5_000);
+    assert_eq!(group.state(2), State::Degraded);
+    group.add(3, "4.1.13", Settings::default());
+    group.run(2_000);
+    group.local(3, &[established]);
+    group.run(1_000);
+    group.deaf = vec![1, 2];
+    group.local(3, &[closed]);
+    group.run(u64::from(closed.lifetime) + 1_000);
+    assert!(group.has(2, &established) && !group.has(3, &closed));
+    group.deaf = vec![1];
+    group.run(25_000);
+    assert!(!group.has(2, &established));
+}
+
+#[test]
 fn a_donor_that_answers_again_is_asked_again() {
     let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
     let established = tcp(TcpState::Established, Timer::Established);
