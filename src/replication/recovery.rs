@@ -489,8 +489,8 @@ impl Engine {
             self.unhelpful = None;
         }
         let changed = self.counters.changed();
-        let finds_ended = self.scan.as_ref().is_some_and(|scan| scan.finds_ended);
-        let finds_ended = finds_ended && !self.may_lack(now);
+        let is_transfer = way == Way::Transferred;
+        let has_kept_all = matches!(self.phase, Phase::Joined) && !self.may_lack(now);
         for record in replay.records() {
             let record = match record {
                 Ok(record) => record,
@@ -506,8 +506,8 @@ impl Engine {
                 place: self.place(now, record.place),
             };
             let key = self.ledger.table.key(&record.session.id);
-            if way == Way::Transferred
-                && finds_ended
+            if is_transfer
+                && has_kept_all
                 && self.had(record.place)
                 && !self.ledger.has(now, key, &record.session.id)
             {
@@ -517,7 +517,7 @@ impl Engine {
             }
             let outcome = self.ledger.received(now, key, &record, way, &self.logs);
             self.counters.count(outcome);
-            if let Some(scan) = self.scan.as_mut().filter(|_| way == Way::Transferred) {
+            if let Some(scan) = self.scan.as_mut().filter(|_| is_transfer) {
                 scan.records += 1;
                 // What the donor's position does not cover.
                 let log = self.logs.get_mut(record.place.log);
