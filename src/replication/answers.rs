@@ -158,21 +158,33 @@ impl Engine {
         for seq in from..=end {
             let slot = self.ring.slot(seq).map(Slot);
             let entry = slot.and_then(|slot| self.ledger.table.get(slot));
-            // What is not there has expired, or something later is in another log. What a stock peer
-            // said later is in none, so nobody else would tell it.
-            let place = entry.and_then(|entry| match entry.log {
-                OWN if entry.seq == seq => Some(Some((self.own, seq))),
-                UNLOGGED => Some(None),
-                _ => None,
-            });
-            if let Some((place, entry)) = place.zip(entry)
-                && entry.is_told(now)
-                && !writer.push(&self.replayed(now, place, entry))
-            {
+            let Some(entry) = entry.filter(|entry| entry.is_told(now)) else {
+                // It has ended.
+                continue;
+            };
+            // The session may have another place by now. It is told all the same: whoever asks may never
+            // get that place, and what is not there has ended.
+            let Some(place) = self.place_of(entry) else {
+                continue;
+            };
+            let is_there = place.is_some_and(|place| writer.has(place));
+            if !is_there && !writer.push(&self.replayed(now, place, entry)) {
                 return Some(seq);
             }
         }
         Some(end + 1)
+    }
+
+    /// Where a session is in the logs, if it is in one; `None`: it is going to be announced, and told as a
+    /// part of our log.
+    fn place_of(&self, entry: &Entry) -> Option<Option<(LogKey, u64)>> {
+        match entry.log {
+            ADOPTED => None,
+            OWN if entry.seq == 0 => None,
+            OWN => Some(Some((self.own, entry.seq))),
+            UNLOGGED => Some(None),
+            log => Some(self.logs.get(log).map(|log| (log.key, entry.seq))),
+        }
     }
 
     /// The sessions from one slot on, but for those that are known to whoever asked; returns the
@@ -193,13 +205,8 @@ impl Engine {
             let Some(entry) = entry.filter(|entry| entry.is_told(now)) else {
                 continue;
             };
-            let place = match entry.log {
-                // It is going to be announced, and told as a part of our log.
-                ADOPTED => continue,
-                OWN if entry.seq == 0 => continue,
-                OWN => Some((self.own, entry.seq)),
-                UNLOGGED => None,
-                log => self.logs.get(log).map(|log| (log.key, entry.seq)),
+            let Some(place) = self.place_of(entry) else {
+                continue;
             };
             let is_known = match (since, place, entry.log) {
                 // What is in no log may be what replaced something that is asked for.

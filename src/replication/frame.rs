@@ -343,7 +343,8 @@ impl<'a> Data<'a> {
         let ages = reader.slice(ages.ok_or(Unreadable::Malformed)?)?;
         let (ages, rest) = ages.as_chunks();
         let count = usize::from(reader.u16()?);
-        if first == 0 || !rest.is_empty() || ages.len() != count {
+        let is_possible = first > 0 && first + count as u64 <= HIGHEST;
+        if !is_possible || !rest.is_empty() || ages.len() != count {
             return Err(Unreadable::Malformed);
         }
         Ok(Self { first, ages })
@@ -382,10 +383,11 @@ impl Hello {
         let sessions = reader.u32()?;
         let digests = [reader.u32()?, reader.u32()?, reader.u32()?];
         let length = usize::from(reader.u8()?);
-        let name = reader.slice(length)?;
-        // It is shown to people: nothing that could move a cursor or break a line.
-        let name = String::from_utf8_lossy(name.get(..NAME).unwrap_or(name));
-        let name = name.chars().filter(|c| !c.is_control()).collect();
+        if length > NAME {
+            return Err(Unreadable::Malformed);
+        }
+        let name = String::from_utf8_lossy(reader.slice(length)?);
+        let name = name.chars().filter(|c| is_shown(*c)).collect();
         Ok(Self {
             last,
             state,
@@ -400,6 +402,14 @@ impl Hello {
             logs: reader.list(MOST_LOGS, Reader::progress)?,
         })
     }
+}
+
+/// Whether people may be shown this in a name: nothing that moves a cursor, breaks a line, or changes the
+/// order of what stands beside it.
+fn is_shown(c: char) -> bool {
+    let is_layout = matches!(c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !is_layout
 }
 
 /// A record of a replay.
@@ -418,7 +428,10 @@ impl<'a> Replay<'a> {
         let covers = reader.range()?;
         let is_last = reader.u8()? & 1 != 0;
         let slots = reader.number()?;
-        let (logs, records) = (reader.u8()?, reader.u8()?);
+        let (logs, records) = (usize::from(reader.u8()?), usize::from(reader.u8()?));
+        if logs > REPLAY_LOGS || records > REPLAY_RECORDS {
+            return Err(Unreadable::Malformed);
+        }
         Ok(Self {
             to,
             token,
@@ -426,8 +439,8 @@ impl<'a> Replay<'a> {
             covers,
             is_last,
             slots,
-            logs: reader.slice(usize::from(logs) * 16)?,
-            records: reader.slice(usize::from(records) * REPLAYED)?,
+            logs: reader.slice(logs * 16)?,
+            records: reader.slice(records * REPLAYED)?,
         })
     }
 
@@ -569,6 +582,18 @@ impl ReplayWriter {
         self.records.extend_from_slice(&record.session.to_body());
         self.count += 1;
         true
+    }
+
+    /// Whether a record of this place has been added.
+    pub(super) fn has(&self, (log, seq): (LogKey, u64)) -> bool {
+        let Some(log) = self.logs.iter().position(|known| *known == log) else {
+            return false;
+        };
+        let mut records = self.records.chunks_exact(REPLAYED);
+        records.any(|record| {
+            record.first().copied().map(usize::from) == Some(log)
+                && record.get(1..9) == Some(&seq.to_be_bytes())
+        })
     }
 
     /// How many records were added.

@@ -295,7 +295,10 @@ impl Engine {
                 log.due = Some(now);
             }
         }
-        self.follow_at(now, index, last);
+        if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
+            log.ends(last);
+            recovery::schedule(log, now);
+        }
     }
 
     fn follow_at(&mut self, now: u64, index: Option<u16>, last: u64) {

@@ -46,6 +46,8 @@ pub(super) struct Log {
     pub(super) read: Vec<LogKey>,
     /// Its node was heard itself, and not only what others have of it.
     pub(super) heard: bool,
+    /// A place beyond what the log's own node said, and how often it has said so.
+    beyond: Option<(u64, u8)>,
     /// What is missing is not waited for. It is still asked for should somebody come who has it.
     pub(super) given_up: bool,
 }
@@ -65,6 +67,7 @@ impl Log {
             hopeless_since: None,
             read: Vec::new(),
             heard: false,
+            beyond: None,
             given_up: false,
         }
     }
@@ -85,6 +88,21 @@ impl Log {
         self.read.clear();
         self.given_up = false;
         true
+    }
+
+    /// The log's own node says that it reaches up to here. When it says three times less than was known
+    /// of it before, which is more than any delay explains, whoever told more was wrong.
+    pub(super) fn ends(&mut self, last: u64) {
+        self.beyond = match self.beyond {
+            Some((beyond, times)) if last < beyond => Some((beyond, times + 1)),
+            _ => (last < self.last).then_some((self.last, 1)),
+        };
+        if self.beyond.is_some_and(|(_, times)| times >= 3) {
+            self.beyond = None;
+            self.missing.remove(last + 1, u64::MAX);
+            self.last = last;
+        }
+        self.reaches(last);
     }
 
     /// These records have come.
@@ -325,6 +343,24 @@ mod tests {
         assert!(log.is_recent());
         log.reaches(RING + 1);
         assert!(!log.is_recent());
+    }
+
+    #[test]
+    fn what_a_node_does_not_know_of_its_own_log_is_not_missing() {
+        let mut log = Log::new(KEY);
+        log.came(1, 10);
+        // Late hellos of a log that goes on.
+        for last in [8, 11, 13] {
+            log.came(log.last + 1, 2);
+            log.ends(last);
+        }
+        assert_eq!((log.have(), log.last), (16, 16));
+        log.reaches(1 << 40);
+        log.ends(16);
+        log.ends(17);
+        assert_eq!(log.last, 1 << 40);
+        log.ends(18);
+        assert_eq!((log.have(), log.last, log.missing.len()), (16, 18, 2));
     }
 
     #[test]

@@ -521,7 +521,11 @@ impl Engine {
         let Some(jool) = &self.jool else { return false };
         let format = jool.format;
         let expressible = format.can_express(&jool.pool6);
-        while run.len() + format.length() <= MAX_RUN {
+        // Pool4 may mask nothing of what waits.
+        for _ in 0..MAX_DOUBTFUL {
+            if run.len() + format.length() > MAX_RUN {
+                break;
+            }
             let Some((slot, session)) = self.ledger.next_injection(now, run.is_empty()) else {
                 break;
             };

@@ -49,6 +49,8 @@ pub(super) struct Scan {
     since: Vec<Position>,
     /// What is known when the reading is complete: how far the donor was before it began.
     reaches: Vec<Reach>,
+    /// In some log that is further than we were.
+    goes_further: bool,
     /// Slots that have not been read.
     missing: Ranges,
     /// Slots that the donor has.
@@ -180,9 +182,7 @@ impl Engine {
 
     /// A node that knows of ends that we do not, and lacks nothing.
     fn who_knows_ends(&self) -> Option<LogKey> {
-        let knows = |node: &&Node| {
-            node.knows_ends && self.is_like_ours(node) && Some(node.key) != self.unhelpful
-        };
+        let knows = |node: &&Node| node.knows_ends && self.is_like_ours(node) && self.helps(node);
         self.nodes.all_present().find(knows).map(|node| node.key)
     }
 
@@ -266,33 +266,28 @@ impl Engine {
     /// A node that is there and whose table has not been read for what is missing of a log.
     fn unread(&self, index: u16) -> Option<LogKey> {
         let log = self.logs.get(index)?;
-        let mut donors = self
-            .nodes
-            .all_present()
-            .filter(|node| worth(node) >= Some(2));
-        donors
-            .find(|node| !log.read.contains(&node.key) && Some(node.key) != self.unhelpful)
-            .map(|node| node.key)
+        let donors = self.nodes.all_present().filter(|node| {
+            worth(node) >= Some(2) && self.helps(node) && !log.read.contains(&node.key)
+        });
+        let best = donors.max_by_key(|node| self.kept_all(node));
+        best.map(|node| node.key)
     }
 
     /// A node that is there and has more of a log than we.
     fn who_has_more(&self, key: LogKey, have: u64) -> Option<LogKey> {
         let has_more = |node: &&Node| {
-            node.key == key
-                || node
-                    .hello
-                    .logs
-                    .iter()
-                    .any(|log| log.position.log == key && log.position.seq > have)
+            let mut positions = node.hello.logs.iter().map(|log| log.position);
+            positions.any(|position| position.log == key && position.seq > have)
+                || (node.key == key && node.hello.last > have)
         };
-        let mut have_it = self.nodes.all_present().filter(has_more);
-        let key = |node: &Node| node.key;
-        let helps = |key: &LogKey| Some(*key) != self.unhelpful;
-        let first = have_it.next().map(key)?;
-        if helps(&first) {
-            return Some(first);
-        }
-        have_it.map(key).find(helps).or(Some(first))
+        let have_it = self.nodes.all_present().filter(has_more);
+        let best = have_it.max_by_key(|node| (self.helps(node), self.kept_all(node)));
+        best.map(|node| node.key)
+    }
+
+    /// Whether a node answered when it was last asked for its table.
+    fn helps(&self, node: &Node) -> bool {
+        Some(node.key) != self.unhelpful
     }
 
     /// Nobody who is there has it.
@@ -361,8 +356,16 @@ impl Engine {
         worths
             .filter(|(worth, _)| *worth >= least)
             .max_by_key(|(worth, node)| {
-                let helps = Some(node.key) != self.unhelpful;
-                (helps, *worth, node.hello.sessions, node.key)
+                let sessions = node.hello.sessions;
+                let (has_joined, kept_all) = (*worth > 1, self.kept_all(node));
+                (
+                    self.helps(node),
+                    has_joined,
+                    kept_all,
+                    *worth,
+                    sessions,
+                    node.key,
+                )
             })
             .map(|(_, node)| node.key)
     }
@@ -383,6 +386,15 @@ impl Engine {
                 seq: node.hello.last,
             },
             complete: Some(node.said),
+        });
+        let have = |key| {
+            let index = self.logs.find(key);
+            let log = index.and_then(|index| self.logs.get(index));
+            log.map_or(0, Log::have)
+        };
+        let goes_further = reaches.iter().any(|reach| {
+            let Position { log, seq } = reach.position;
+            log != self.own && seq > have(log)
         });
         let mut since = Vec::new();
         if what == Reading::Missing {
@@ -405,6 +417,7 @@ impl Engine {
             token: next_token(&mut self.last_token),
             since,
             reaches,
+            goes_further,
             missing,
             slots: 0,
             due: now,
@@ -489,7 +502,6 @@ impl Engine {
             self.unhelpful = None;
         }
         let changed = self.counters.changed();
-        let is_transfer = way == Way::Transferred;
         let has_kept_all = matches!(self.phase, Phase::Joined) && !self.may_lack(now);
         for record in replay.records() {
             let record = match record {
@@ -506,8 +518,7 @@ impl Engine {
                 place: self.place(now, record.place),
             };
             let key = self.ledger.table.key(&record.session.id);
-            if is_transfer
-                && has_kept_all
+            if has_kept_all
                 && self.had(record.place)
                 && !self.ledger.has(now, key, &record.session.id)
             {
@@ -517,7 +528,7 @@ impl Engine {
             }
             let outcome = self.ledger.received(now, key, &record, way, &self.logs);
             self.counters.count(outcome);
-            if let Some(scan) = self.scan.as_mut().filter(|_| is_transfer) {
+            if let Some(scan) = self.scan.as_mut().filter(|_| way == Way::Transferred) {
                 scan.records += 1;
                 // What the donor's position does not cover.
                 let log = self.logs.get_mut(record.place.log);
@@ -596,11 +607,7 @@ impl Engine {
                 schedule(log, now);
             }
         }
-        let is_joining = !matches!(self.phase, Phase::Joined);
-        let donor = self.nodes.present(scan.donor);
-        if is_joining && !donor.is_some_and(|donor| self.kept_all(donor)) {
-            self.now_lacks(now);
-        }
+        let is_futile = !scan.goes_further && scan.records == 0;
         for Reach { position, complete } in &scan.reaches {
             if position.log == self.own || (position.seq == 0 && complete.is_none()) {
                 continue;
@@ -614,11 +621,16 @@ impl Engine {
                 if log.missing.is_empty() {
                     schedule(log, now);
                 } else {
-                    log.due = Some(now);
+                    log.due = Some(now + if is_futile { LATER } else { 0 });
                 }
             }
         }
-        if is_joining && !self.has_several_donors {
+        let donor = self.nodes.present(scan.donor);
+        if scan.goes_further && !donor.is_some_and(|donor| self.kept_all(donor)) {
+            // What it did not keep counts as had here, too.
+            self.now_lacks(now);
+        }
+        if !matches!(self.phase, Phase::Joined) && !self.has_several_donors {
             self.knows_ends_of(&scan.reaches);
         }
         for node in self.nodes.iter_mut() {
@@ -735,8 +747,14 @@ impl Engine {
         };
         if !transferred && self.scan.is_none() {
             let has_listened = now >= since + LISTEN;
-            // Another one that is new knows less than those that may not have been heard yet.
-            if let Some(donor) = self.best_donor(if has_listened { 1 } else { 3 }) {
+            // Another one that is new, or lacks something, knows less than those that may not have been
+            // heard yet.
+            let donor = self.best_donor(if has_listened { 1 } else { 3 });
+            let is_good = |donor: &LogKey| {
+                let donor = self.nodes.present(*donor);
+                has_listened || donor.is_some_and(|donor| self.kept_all(donor))
+            };
+            if let Some(donor) = donor.filter(is_good) {
                 self.begin_scan(now, donor, Reading::Whole);
             } else if has_listened {
                 transferred = true;

@@ -1,7 +1,7 @@
 //! What a simulation hardly proves.
 
-use super::frame::Frame;
 use super::frame::tests::{FROM_A, hello, request};
+use super::frame::{Content, Frame, Hello, Space};
 use super::*;
 use crate::jool::Version;
 use crate::session::tests::udp;
@@ -351,6 +351,108 @@ fn the_answer_to_one_request_is_bounded() {
         frames += 1;
     }
     assert!(frames <= 65, "{frames}");
+}
+
+#[test]
+fn a_place_that_a_session_has_left_is_answered_with_where_it_is() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let states = [
+        (TcpState::V6Init, Timer::Transitory),
+        (TcpState::Established, Timer::Established),
+    ];
+    for (state, timer) in states {
+        group.local(1, &[tcp(state, timer)]);
+        group.run(10);
+    }
+    let (at, mut frame) = (group.at(), Vec::new());
+    let (asker, donor) = (group.engine(2).own, group.engine(1).own);
+    let request = Request {
+        to: donor,
+        space: Space::Log,
+        ranges: vec![(1, 1)],
+        since: Vec::new(),
+        ..request()
+    };
+    let from = Sender {
+        log: asker,
+        ..FROM_A
+    };
+    request.write(from, &mut frame);
+    group.engine(1).handle_datagram(at, address(2), &frame);
+    let mut answers = Vec::new();
+    while group.engine(1).poll_transmit(at, &mut frame).is_some() {
+        if let Ok(Content::Replay(replay)) = Frame::parse(&frame).map(|it| it.content) {
+            assert_eq!(replay.covers, (1, 1));
+            answers.extend(replay.records().map(Result::unwrap));
+        }
+    }
+    let places: Vec<_> = answers
+        .iter()
+        .map(|it| (it.place, it.session.state))
+        .collect();
+    assert_eq!(places, [(Some((donor, 2)), TcpState::Established)]);
+}
+
+#[test]
+fn who_catches_up_from_a_node_that_lacks_something_says_so() {
+    for has_another in [false, true] {
+        let mut group = Group::new(&[(1, "4.1.13"), (3, "4.1.13"), (4, "4.1.13")]);
+        if has_another {
+            group.add(2, "4.1.13", Settings::default());
+        }
+        let mut short = instance("4.1.13");
+        short.timeouts.udp = 20_000;
+        for instance in [short, instance("4.1.13")] {
+            let at = group.at();
+            group.engine(4).handle_attached(at, &instance);
+        }
+        group.run(2_000);
+        group.deaf = vec![3];
+        group.local(1, &many(10));
+        group.run(100);
+        group.deaf.clear();
+        group.mute = vec![1];
+        group.run(3_000);
+        assert!(group.has(3, &udp(1)));
+        let at = group.at();
+        let engine = group.engine(3);
+        let now = engine.clock(at);
+        assert_eq!(engine.may_lack(now), !has_another);
+    }
+}
+
+#[test]
+fn a_forged_end_of_a_log_is_not_looked_for_without_end() {
+    for forged_by_data in [false, true] {
+        let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13"), (3, "4.1.13")]);
+        group.local(1, &many(10));
+        group.run(1_000);
+        let (at, mut frame) = (group.at(), Vec::new());
+        let now = group.engine(1).clock(at);
+        let from = group.engine(1).sender(now);
+        if forged_by_data {
+            Format::Flat40.write(&udp(1), &Prefix::WELL_KNOWN, &mut frame);
+            Data::write(from, (1 << 48) - 1, &[0], &mut frame);
+        } else {
+            let last = 1 << 48;
+            Hello { last, ..hello() }.write(from, &mut frame);
+        }
+        group.engine(2).handle_datagram(at, address(1), &frame);
+        assert_eq!(group.state(2), State::Degraded);
+        group.run(5_000);
+        let counters = *group.engine(2).counters();
+        assert_eq!(group.state(2), State::Synced);
+        assert!(counters.sent_requests < 100, "{counters:?}");
+        // The others still read what it says.
+        assert_eq!(group.state(3), State::Synced);
+        assert_eq!(group.engine(3).counters().malformed_frames, 0);
+        group.deaf.push(3);
+        group.local(1, &many(20));
+        group.run(100);
+        group.deaf.clear();
+        group.run(1_000);
+        assert!(group.has(2, &udp(20)) && group.has(3, &udp(20)));
+    }
 }
 
 #[test]

@@ -145,6 +145,45 @@ fn a_frame_is_read_as_it_was_written() {
 }
 
 #[test]
+fn what_a_frame_may_not_say_is_malformed() {
+    let mut frame = Vec::new();
+    let malformed = |frame: &[u8]| assert_eq!(Frame::parse(frame), Err(Unreadable::Malformed));
+    Data::write(FROM_A, HIGHEST, &[5], &mut frame);
+    malformed(&frame);
+    frame.clear();
+    hello().write(FROM_A, &mut frame);
+    let name = frame.iter().position(|byte| *byte == b'a').unwrap();
+    frame.splice(name - 1..=name + 1, [65].into_iter().chain([b'n'; 65]));
+    malformed(&frame);
+    frame.clear();
+    let mut writer = ReplayWriter::default();
+    for _ in 0..26 {
+        assert!(writer.push(&replayed(Some((B, 4)), 1)));
+    }
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    assert!(Frame::parse(&frame).is_ok());
+    let mut more_records = frame.clone();
+    more_records[71] += 1;
+    more_records.extend_from_slice(&frame[frame.len() - REPLAYED..]);
+    malformed(&more_records);
+    let mut more_logs = frame.clone();
+    more_logs[70] += 4;
+    more_logs.splice(72..72, [0; 4 * 16]);
+    malformed(&more_logs);
+}
+
+#[test]
+fn a_name_has_nothing_that_moves_what_stands_beside_it() {
+    let mut frame = Vec::new();
+    let name = "a\u{202e}b\u{2028}\u{1b}[2J\nc\u{feff}é".to_owned();
+    Hello { name, ..hello() }.write(FROM_A, &mut frame);
+    let Ok(Content::Hello(hello)) = Frame::parse(&frame).map(|frame| frame.content) else {
+        panic!("not a hello");
+    };
+    assert_eq!(hello.name, "ab[2Jcé");
+}
+
+#[test]
 fn the_largest_frames_fit() {
     let mut frame = Vec::new();
     let mut hello = hello();
