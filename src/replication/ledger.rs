@@ -408,6 +408,10 @@ impl Ledger {
         };
         let key = self.table.key(&session.id);
         let Some(slot) = self.live(now, key, &session.id) else {
+            if !joining && u64::from(session.lifetime) <= SLIGHT {
+                // What is known of it ended that little sooner.
+                return;
+            }
             let slot = self.insert(now, key, &record);
             self.was_read(slot);
             if !joining {
