@@ -1,7 +1,7 @@
 //! Answers to what other nodes ask for. Nothing is kept between two questions: whatever is told
 //! again is read from the table as it is.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 
 use crate::session::{Entry, Slot};
@@ -30,6 +30,8 @@ struct Answer {
     ranges: Vec<(u64, u64)>,
     /// Of a table: up to which place each log is known to whoever asked; `None`: nothing is.
     since: Option<Since>,
+    /// Of our log: what the answer has told, by slot, log and place.
+    told: HashSet<(u32, u16, u64)>,
     frames: u32,
 }
 
@@ -79,6 +81,7 @@ impl Engine {
             space: request.space,
             ranges,
             since,
+            told: HashSet::new(),
             frames: FRAMES,
         });
     }
@@ -92,7 +95,7 @@ impl Engine {
             };
             let mut writer = std::mem::take(&mut self.answers.writer);
             let next = match answer.space {
-                Space::Log => self.replay_log(now, from, to, &mut writer),
+                Space::Log => self.replay_log(now, from, to, &mut answer.told, &mut writer),
                 Space::Table => {
                     self.replay_table(now, from, to, answer.since.as_ref(), &mut writer)
                 }
@@ -117,6 +120,10 @@ impl Engine {
                 (from, next.saturating_sub(1)),
                 is_last,
                 u64::from(self.ledger.table.slots()),
+                match answer.space {
+                    Space::Log => self.gave_up_for(now),
+                    Space::Table => self.lacks_for(now),
+                },
                 datagram,
             );
             self.answers.writer = writer;
@@ -150,14 +157,23 @@ impl Engine {
     }
 
     /// Our own records from one place in our log on; returns the place behind the last.
-    fn replay_log(&self, now: u64, from: u64, to: u64, writer: &mut ReplayWriter) -> Option<u64> {
+    fn replay_log(
+        &self,
+        now: u64,
+        from: u64,
+        to: u64,
+        told: &mut HashSet<(u32, u16, u64)>,
+        writer: &mut ReplayWriter,
+    ) -> Option<u64> {
         if from == 0 || from + RING <= self.ring.last() || from > self.ring.last() {
             return None;
         }
         let end = to.min(self.ring.last()).min(from.saturating_add(LOOKS - 1));
         for seq in from..=end {
-            let slot = self.ring.slot(seq).map(Slot);
-            let entry = slot.and_then(|slot| self.ledger.table.get(slot));
+            let Some(slot) = self.ring.slot(seq) else {
+                continue;
+            };
+            let entry = self.ledger.table.get(Slot(slot));
             let Some(entry) = entry.filter(|entry| entry.is_told(now)) else {
                 // It has ended.
                 continue;
@@ -167,10 +183,15 @@ impl Engine {
             let Some(place) = self.place_of(entry) else {
                 continue;
             };
-            let is_there = place.is_some_and(|place| writer.has(place));
-            if !is_there && !writer.push(&self.replayed(now, place, entry)) {
+            // If the frame that told it is lost, a place before this one stays missing.
+            let this = (slot, entry.log, entry.seq);
+            if told.contains(&this) {
+                continue;
+            }
+            if !writer.push(&self.replayed(now, place, entry)) {
                 return Some(seq);
             }
+            told.insert(this);
         }
         Some(end + 1)
     }

@@ -41,7 +41,7 @@ pub(super) const NAME: usize = 64;
 const REPLAY_LOGS: usize = 4;
 /// Records in a replay.
 pub(super) const REPLAY_RECORDS: usize =
-    (MAX_FRAME - HEAD - 8 - 4 - 1 - 8 * 3 - 1 - 2 - REPLAY_LOGS * 16) / REPLAYED;
+    (MAX_FRAME - HEAD - 8 - 4 - 1 - 8 * 3 - 4 - 1 - 2 - REPLAY_LOGS * 16) / REPLAYED;
 /// Length of a record of a replay: log, place, age, session.
 const REPLAYED: usize = 1 + 8 + AGE + BODY;
 /// The highest place in a log, or slot, that makes sense: sums of a few do not overflow.
@@ -115,8 +115,6 @@ pub(super) struct Hello {
     pub(super) state: u8,
     /// It would like to be told about the others at once.
     pub(super) solicits: bool,
-    /// It may lack, for good, something that is alive: what it has not tells nothing.
-    pub(super) lacks: bool,
     /// Length of the records that it sends.
     pub(super) record_length: u8,
     /// Version of its Jool, a byte each; 0: not known.
@@ -126,6 +124,9 @@ pub(super) struct Hello {
     pub(super) sessions: u32,
     /// Digests of what should be the same everywhere: pool6, pool4, timeouts. 0: not known.
     pub(super) digests: [u32; 3],
+    /// For how long yet it may lack something that is alive, and comes from nowhere, in milliseconds: what
+    /// it has not tells nothing till then.
+    pub(super) lacks: u32,
     pub(super) name: String,
     /// What it has of the others' logs.
     pub(super) logs: Vec<Progress>,
@@ -157,6 +158,9 @@ pub(super) struct Replay<'a> {
     pub(super) is_last: bool,
     /// Of a table: how many slots there are.
     pub(super) slots: u64,
+    /// For how long yet what the sender gave up for want of room may be alive, and, of a table, what else it
+    /// may lack, in milliseconds.
+    pub(super) lacks: u32,
     logs: &'a [u8],
     records: &'a [u8],
 }
@@ -382,6 +386,7 @@ impl Hello {
         let daemon = reader.u32()?;
         let sessions = reader.u32()?;
         let digests = [reader.u32()?, reader.u32()?, reader.u32()?];
+        let lacks = reader.u32()?;
         let length = usize::from(reader.u8()?);
         if length > NAME {
             return Err(Unreadable::Malformed);
@@ -392,12 +397,12 @@ impl Hello {
             last,
             state,
             solicits: flags & 1 != 0,
-            lacks: flags & 2 != 0,
             record_length,
             jool,
             daemon,
             sessions,
             digests,
+            lacks,
             name,
             logs: reader.list(MOST_LOGS, Reader::progress)?,
         })
@@ -427,7 +432,7 @@ impl<'a> Replay<'a> {
         let (to, token, space) = (reader.u64()?, reader.u32()?, reader.space()?);
         let covers = reader.range()?;
         let is_last = reader.u8()? & 1 != 0;
-        let slots = reader.number()?;
+        let (slots, lacks) = (reader.number()?, reader.u32()?);
         let (logs, records) = (usize::from(reader.u8()?), usize::from(reader.u8()?));
         if logs > REPLAY_LOGS || records > REPLAY_RECORDS {
             return Err(Unreadable::Malformed);
@@ -439,6 +444,7 @@ impl<'a> Replay<'a> {
             covers,
             is_last,
             slots,
+            lacks,
             logs: reader.slice(logs * 16)?,
             records: reader.slice(records * REPLAYED)?,
         })
@@ -507,8 +513,7 @@ impl Hello {
     pub(super) fn write(&self, from: Sender, frame: &mut Vec<u8>) {
         head(KIND_HELLO, from, frame);
         frame.extend_from_slice(&self.last.to_be_bytes());
-        let flags = u8::from(self.solicits) | u8::from(self.lacks) << 1;
-        frame.extend_from_slice(&[self.state, flags, self.record_length]);
+        frame.extend_from_slice(&[self.state, u8::from(self.solicits), self.record_length]);
         let [pool6, pool4, timeouts] = self.digests;
         for number in [
             self.jool,
@@ -517,6 +522,7 @@ impl Hello {
             pool6,
             pool4,
             timeouts,
+            self.lacks,
         ] {
             frame.extend_from_slice(&number.to_be_bytes());
         }
@@ -584,18 +590,6 @@ impl ReplayWriter {
         true
     }
 
-    /// Whether a record of this place has been added.
-    pub(super) fn has(&self, (log, seq): (LogKey, u64)) -> bool {
-        let Some(log) = self.logs.iter().position(|known| *known == log) else {
-            return false;
-        };
-        let mut records = self.records.chunks_exact(REPLAYED);
-        records.any(|record| {
-            record.first().copied().map(usize::from) == Some(log)
-                && record.get(1..9) == Some(&seq.to_be_bytes())
-        })
-    }
-
     /// How many records were added.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -612,6 +606,7 @@ impl ReplayWriter {
         covers: (u64, u64),
         is_last: bool,
         slots: u64,
+        lacks: u32,
         frame: &mut Vec<u8>,
     ) {
         head(KIND_REPLAY, from, frame);
@@ -622,6 +617,7 @@ impl ReplayWriter {
         frame.extend_from_slice(&covers.1.to_be_bytes());
         frame.push(u8::from(is_last));
         frame.extend_from_slice(&slots.to_be_bytes());
+        frame.extend_from_slice(&lacks.to_be_bytes());
         push_length(self.logs.len(), frame);
         push_length(self.count, frame);
         for log in self.logs.drain(..) {

@@ -142,12 +142,12 @@ impl Engine {
             last: self.ring.last(),
             state: self.state() as u8,
             solicits: !matches!(self.phase, Phase::Joined),
-            lacks: self.may_lack(now),
             record_length: format.map_or(0, |format| u8::try_from(format.length()).unwrap_or(0)),
             jool: jool.map_or(0, |jool| jool.version),
             daemon: own_version(),
             sessions: u32::try_from(self.ledger.table.len()).unwrap_or(u32::MAX),
             digests: jool.map_or([0; 3], |jool| jool.digests),
+            lacks: self.lacks_for(now),
             name: self.settings.name.clone(),
             logs: logs
                 .into_iter()
@@ -296,7 +296,7 @@ impl Engine {
             }
         }
         if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
-            log.ends(last);
+            log.ends(now, last);
             recovery::schedule(log, now);
         }
     }

@@ -8,6 +8,9 @@ use super::ranges::Ranges;
 /// Logs that are followed at a time, each of a node in one run.
 const MOST: usize = 64;
 
+/// No hello is later than this, in milliseconds.
+const LATEST: u64 = 1_000;
+
 /// Records that a node can find again by their places in its log.
 pub(super) const RING: u64 = 1 << 16;
 
@@ -46,8 +49,9 @@ pub(super) struct Log {
     pub(super) read: Vec<LogKey>,
     /// Its node was heard itself, and not only what others have of it.
     pub(super) heard: bool,
-    /// A place beyond what the log's own node said, and how often it has said so.
-    beyond: Option<(u64, u8)>,
+    /// A place beyond what the log's own node says, and since when it was known, in milliseconds on the
+    /// engine's clock.
+    beyond: Option<(u64, u64)>,
     /// What is missing is not waited for. It is still asked for should somebody come who has it.
     pub(super) given_up: bool,
 }
@@ -90,14 +94,14 @@ impl Log {
         true
     }
 
-    /// The log's own node says that it reaches up to here. When it says three times less than was known
-    /// of it before, which is more than any delay explains, whoever told more was wrong.
-    pub(super) fn ends(&mut self, last: u64) {
+    /// The log's own node says that it reaches up to here. If that is less than was known of it long ago,
+    /// whoever told more was wrong.
+    pub(super) fn ends(&mut self, now: u64, last: u64) {
         self.beyond = match self.beyond {
-            Some((beyond, times)) if last < beyond => Some((beyond, times + 1)),
-            _ => (last < self.last).then_some((self.last, 1)),
+            Some((beyond, since)) if last < beyond => Some((beyond, since)),
+            _ => (last < self.last).then_some((self.last, now)),
         };
-        if self.beyond.is_some_and(|(_, times)| times >= 3) {
+        if self.beyond.is_some_and(|(_, since)| now >= since + LATEST) {
             self.beyond = None;
             self.missing.remove(last + 1, u64::MAX);
             self.last = last;
@@ -350,17 +354,17 @@ mod tests {
         let mut log = Log::new(KEY);
         log.came(1, 10);
         // Late hellos of a log that goes on.
-        for last in [8, 11, 13] {
-            log.came(log.last + 1, 2);
-            log.ends(last);
+        for second in 1..=10 {
+            log.came(log.last + 1, 10);
+            log.ends(second * 1_000, log.last - 5);
         }
-        assert_eq!((log.have(), log.last), (16, 16));
+        assert_eq!((log.have(), log.last), (110, 110));
         log.reaches(1 << 40);
-        log.ends(16);
-        log.ends(17);
+        log.ends(10_500, 112);
+        log.ends(11_000, 116);
         assert_eq!(log.last, 1 << 40);
-        log.ends(18);
-        assert_eq!((log.have(), log.last, log.missing.len()), (16, 18, 2));
+        log.ends(11_500, 118);
+        assert_eq!((log.have(), log.last, log.missing.len()), (110, 118, 8));
     }
 
     #[test]

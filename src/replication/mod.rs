@@ -132,6 +132,10 @@ pub struct Engine {
     /// Until when something may be missing here for good that is alive, and that nothing else tells: it
     /// was cut, refused or given up, or whoever we got everything from had not all.
     may_lack_until: u64,
+    /// Places were taken over from a node that may have lacked something there.
+    skipped: bool,
+    /// Till then what was given up for want of room may be alive.
+    gave_up_until: u64,
     /// What came while joining is from several donors.
     has_several_donors: bool,
     /// When a table is next read to find out what has ended.
@@ -217,6 +221,8 @@ impl Engine {
             lost_since: EPOCH,
             resync_wanted: false,
             may_lack_until: 0,
+            skipped: false,
+            gave_up_until: 0,
             has_several_donors: false,
             next_comparison: 0,
             doubtful: Vec::new(),
@@ -422,7 +428,7 @@ impl Engine {
             }
             if self.ledger.lacks_given_up && self.ledger.has_room() {
                 self.ledger.lacks_given_up = false;
-                self.now_lacks(now);
+                self.gave_up(now);
                 self.handle_loss();
                 self.resync();
             }

@@ -49,8 +49,8 @@ pub(super) struct Scan {
     since: Vec<Position>,
     /// What is known when the reading is complete: how far the donor was before it began.
     reaches: Vec<Reach>,
-    /// In some log that is further than we were.
-    goes_further: bool,
+    /// For how long the donor said that it may lack something, in milliseconds.
+    lacks: u32,
     /// Slots that have not been read.
     missing: Ranges,
     /// Slots that the donor has.
@@ -170,6 +170,11 @@ impl Engine {
                 && let Some(donor) = self.who_knows_ends()
             {
                 self.begin_scan(now, donor, Reading::Whole);
+            } else if self.skipped
+                && let Some(donor) = self.who_kept_all()
+            {
+                self.skipped = false;
+                self.begin_scan(now, donor, Reading::Whole);
             } else if (self.resync_wanted || !self.lost.is_empty())
                 && let Some(donor) = self.best_donor(2)
             {
@@ -186,6 +191,12 @@ impl Engine {
         self.nodes.all_present().find(knows).map(|node| node.key)
     }
 
+    /// A node that lacks nothing.
+    fn who_kept_all(&self) -> Option<LogKey> {
+        let kept_all = |node: &&Node| self.is_like_ours(node) && self.helps(node);
+        self.nodes.all_present().find(kept_all).map(|node| node.key)
+    }
+
     /// Who lacks something, or takes other sessions than we, tells nothing by what it has not.
     fn is_like_ours(&self, node: &Node) -> bool {
         worth(node) == Some(3) && self.kept_all(node)
@@ -194,7 +205,7 @@ impl Engine {
     /// Whether a node has kept, as we would have, all that it was told.
     fn kept_all(&self, node: &Node) -> bool {
         let digests = self.jool.as_ref().map(|jool| jool.digests);
-        digests == Some(node.hello.digests) && !node.hello.lacks
+        digests == Some(node.hello.digests) && node.hello.lacks == 0
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
@@ -387,15 +398,6 @@ impl Engine {
             },
             complete: Some(node.said),
         });
-        let have = |key| {
-            let index = self.logs.find(key);
-            let log = index.and_then(|index| self.logs.get(index));
-            log.map_or(0, Log::have)
-        };
-        let goes_further = reaches.iter().any(|reach| {
-            let Position { log, seq } = reach.position;
-            log != self.own && seq > have(log)
-        });
         let mut since = Vec::new();
         if what == Reading::Missing {
             since.push(Position {
@@ -417,7 +419,7 @@ impl Engine {
             token: next_token(&mut self.last_token),
             since,
             reaches,
-            goes_further,
+            lacks: 0,
             missing,
             slots: 0,
             due: now,
@@ -519,6 +521,7 @@ impl Engine {
             };
             let key = self.ledger.table.key(&record.session.id);
             if has_kept_all
+                && self.counters.changed() == changed
                 && self.had(record.place)
                 && !self.ledger.has(now, key, &record.session.id)
             {
@@ -553,10 +556,12 @@ impl Engine {
                     log.due = Some(now + if replay.is_last { 0 } else { RETRY });
                 }
                 schedule(log, now);
+                self.may_lack_for(now, replay.lacks);
             }
             Space::Table => {
                 let Some(scan) = &mut self.scan else { return };
                 scan.slots = replay.slots;
+                scan.lacks = scan.lacks.max(replay.lacks);
                 if scan.missing.remove(first, last) {
                     scan.tries = 0;
                     scan.due = now + if replay.is_last { 0 } else { RETRY };
@@ -579,12 +584,38 @@ impl Engine {
     /// Something is missing here from now on that may be alive and come from nowhere, for as long as it
     /// may live.
     pub(super) fn now_lacks(&mut self, now: u64) {
-        self.may_lack_until = now + u64::from(self.ledger.timeouts().longest());
+        self.may_lack_for(now, u32::MAX);
+    }
+
+    /// The same for so long, in milliseconds, but no longer than anything may live.
+    fn may_lack_for(&mut self, now: u64, time: u32) {
+        let until = now + u64::from(time.min(self.ledger.timeouts().longest()));
+        self.may_lack_until = self.may_lack_until.max(until);
+    }
+
+    /// There is room again for what was given up.
+    pub(super) fn gave_up(&mut self, now: u64) {
+        self.now_lacks(now);
+        self.gave_up_until = self.may_lack_until;
+    }
+
+    /// For how long yet something that was given up here may be alive, in milliseconds.
+    pub(super) fn gave_up_for(&self, now: u64) -> u32 {
+        if self.ledger.lacks_given_up {
+            return self.ledger.timeouts().longest();
+        }
+        u32::try_from(self.gave_up_until.saturating_sub(now)).unwrap_or(u32::MAX)
+    }
+
+    /// For how long yet something may be missing here so, in milliseconds.
+    pub(super) fn lacks_for(&self, now: u64) -> u32 {
+        let left = u32::try_from(self.may_lack_until.saturating_sub(now)).unwrap_or(u32::MAX);
+        left.max(self.gave_up_for(now))
     }
 
     /// Whether something may be missing here so.
     pub(super) fn may_lack(&self, now: u64) -> bool {
-        now < self.may_lack_until || self.ledger.lacks_given_up
+        self.lacks_for(now) > 0
     }
 
     /// Our number for a place that another node named.
@@ -607,28 +638,35 @@ impl Engine {
                 schedule(log, now);
             }
         }
-        let is_futile = !scan.goes_further && scan.records == 0;
+        let mut skipped = false;
         for Reach { position, complete } in &scan.reaches {
             if position.log == self.own || (position.seq == 0 && complete.is_none()) {
                 continue;
             }
-            if let Some(log) = self
-                .log_of(now, position.log)
-                .and_then(|index| self.logs.get_mut(index))
-            {
+            let index = self.log_of(now, position.log);
+            if let Some(log) = index.and_then(|index| self.logs.get_mut(index)) {
+                let had = log.have();
                 log.came(1, position.seq);
+                let is_further = log.have() > had;
+                skipped |= is_further;
                 log.tries = 0;
                 if log.missing.is_empty() {
                     schedule(log, now);
                 } else {
-                    log.due = Some(now + if is_futile { LATER } else { 0 });
+                    let is_asked = log.is_recent() && self.nodes.present(log.key).is_some();
+                    let brought = is_further || scan.records > 0 || is_asked;
+                    log.due = Some(now + if brought { 0 } else { LATER });
                 }
             }
         }
         let donor = self.nodes.present(scan.donor);
-        if scan.goes_further && !donor.is_some_and(|donor| self.kept_all(donor)) {
-            // What it did not keep counts as had here, too.
-            self.now_lacks(now);
+        let digests = self.jool.as_ref().map(|jool| jool.digests);
+        let is_alike = donor.is_some_and(|donor| digests == Some(donor.hello.digests));
+        let lacks = if is_alike { scan.lacks } else { u32::MAX };
+        if skipped && lacks > 0 {
+            // What the donor did not keep counts as had here, too, until somebody tells who did.
+            self.may_lack_for(now, lacks);
+            self.skipped = true;
         }
         if !matches!(self.phase, Phase::Joined) && !self.has_several_donors {
             self.knows_ends_of(&scan.reaches);

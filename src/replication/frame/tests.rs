@@ -27,12 +27,12 @@ pub(in crate::replication) fn hello() -> Hello {
         last: 5,
         state: 2,
         solicits: true,
-        lacks: false,
         record_length: 40,
         jool: 0x0401_0d00,
         daemon: 0x0001_0000,
         sessions: 3,
         digests: [1, 2, 3],
+        lacks: 8,
         name: "ab".to_owned(),
         logs: vec![progress()],
     }
@@ -76,7 +76,7 @@ fn a_frame_of_each_kind_is_these_bytes() {
     hello().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6401010000{HEAD_A}0000000000000005020128\
-         04010d00000100000000000300000001000000020000000302616201{LOG_B}0000000000000004000000000000000600000007"
+         04010d0000010000000000030000000100000002000000030000000802616201{LOG_B}0000000000000004000000000000000600000007"
     );
     assert_eq!(hex(&frame), expected);
     frame.clear();
@@ -90,10 +90,10 @@ fn a_frame_of_each_kind_is_these_bytes() {
     frame.clear();
     let mut writer = ReplayWriter::default();
     assert!(writer.push(&replayed(Some((B, 4)), 1)) && writer.push(&replayed(None, 2)));
-    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, 5, &mut frame);
     let expected = format!(
         "ffff6a6401030000{HEAD_A}00000000000000020000000600\
-         000000000000000300000000000000040100000000000000090102{LOG_B}\
+         00000000000000030000000000000004010000000000000009000000050102{LOG_B}\
          00000000000000000400000007{}ff000000000000000000000007{}",
         hex(&udp(1).to_body()),
         hex(&udp(2).to_body())
@@ -120,7 +120,7 @@ fn a_frame_is_read_as_it_was_written() {
     frame.clear();
     let mut writer = ReplayWriter::default();
     assert!(writer.push(&replayed(Some((B, 4)), 1)) && writer.push(&replayed(None, 2)));
-    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, 5, &mut frame);
     let Ok(Frame {
         content: Content::Replay(replay),
         ..
@@ -135,10 +135,11 @@ fn a_frame_is_read_as_it_was_written() {
         covers,
         is_last,
         slots,
+        lacks,
         ..
     } = replay;
     assert_eq!((to, token, space, covers), (2, 6, Space::Log, (3, 4)));
-    assert_eq!((is_last, slots), (true, 9));
+    assert_eq!((is_last, slots, lacks), (true, 9, 5));
     let records: Vec<_> = replay.records().collect();
     let expected = [replayed(Some((B, 4)), 1), replayed(None, 2)];
     assert_eq!(records, expected.map(Ok));
@@ -160,15 +161,15 @@ fn what_a_frame_may_not_say_is_malformed() {
     for _ in 0..26 {
         assert!(writer.push(&replayed(Some((B, 4)), 1)));
     }
-    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, 5, &mut frame);
     assert!(Frame::parse(&frame).is_ok());
     let mut more_records = frame.clone();
-    more_records[71] += 1;
+    more_records[75] += 1;
     more_records.extend_from_slice(&frame[frame.len() - REPLAYED..]);
     malformed(&more_records);
     let mut more_logs = frame.clone();
-    more_logs[70] += 4;
-    more_logs.splice(72..72, [0; 4 * 16]);
+    more_logs[74] += 4;
+    more_logs.splice(76..76, [0; 4 * 16]);
     malformed(&more_logs);
 }
 
@@ -205,6 +206,6 @@ fn the_largest_frames_fit() {
         node += 1;
     }
     assert_eq!(node, 26);
-    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, &mut frame);
+    writer.write(FROM_A, 2, 6, Space::Log, (3, 4), true, 9, 5, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
 }
