@@ -183,9 +183,11 @@ impl Engine {
             let Some(place) = self.place_of(entry) else {
                 continue;
             };
-            // If the frame that told it is lost, a place before this one stays missing.
+            // At a place that it has left, a session need not be told again: if the frame that told it is
+            // lost, the place before is missing still, or its record came late.
             let this = (slot, entry.log, entry.seq);
-            if told.contains(&this) {
+            let has_left = place.is_some_and(|place| place != (self.own, seq));
+            if has_left && told.contains(&this) {
                 continue;
             }
             if !writer.push(&self.replayed(now, place, entry)) {
