@@ -1,13 +1,13 @@
 //! Answers to what other nodes ask for. Nothing is kept between two questions: whatever is told
 //! again is read from the table as it is.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::session::{Entry, Slot};
 
 use super::Engine;
-use super::frame::{LogKey, ReplayWriter, Replayed, Request, Space};
+use super::frame::{LogKey, REPLAY_RECORDS, ReplayWriter, Replayed, Request, Space};
 use super::logs::RING;
 use super::record::{ADOPTED, OWN, UNLOGGED, is_local};
 
@@ -30,8 +30,6 @@ struct Answer {
     ranges: Vec<(u64, u64)>,
     /// Of a table: up to which place each log is known to whoever asked; `None`: nothing is.
     since: Option<Since>,
-    /// Of our log: what the answer has told, by slot, log and place.
-    told: HashSet<(u32, u16, u64)>,
     frames: u32,
 }
 
@@ -81,7 +79,6 @@ impl Engine {
             space: request.space,
             ranges,
             since,
-            told: HashSet::new(),
             frames: FRAMES,
         });
     }
@@ -95,7 +92,7 @@ impl Engine {
             };
             let mut writer = std::mem::take(&mut self.answers.writer);
             let next = match answer.space {
-                Space::Log => self.replay_log(now, from, to, &mut answer.told, &mut writer),
+                Space::Log => self.replay_log(now, from, to, &mut writer),
                 Space::Table => {
                     self.replay_table(now, from, to, answer.since.as_ref(), &mut writer)
                 }
@@ -157,20 +154,14 @@ impl Engine {
     }
 
     /// Our own records from one place in our log on; returns the place behind the last.
-    fn replay_log(
-        &self,
-        now: u64,
-        from: u64,
-        to: u64,
-        told: &mut HashSet<(u32, u16, u64)>,
-        writer: &mut ReplayWriter,
-    ) -> Option<u64> {
+    fn replay_log(&self, now: u64, from: u64, to: u64, writer: &mut ReplayWriter) -> Option<u64> {
         if from == 0 || from + RING <= self.ring.last() || from > self.ring.last() {
             return None;
         }
         let end = to.min(self.ring.last()).min(from.saturating_add(LOOKS - 1));
+        let mut told = Vec::with_capacity(REPLAY_RECORDS);
         for seq in from..=end {
-            let Some(slot) = self.ring.slot(seq) else {
+            let Some(slot) = self.ring.slot(seq).filter(|slot| !told.contains(slot)) else {
                 continue;
             };
             let entry = self.ledger.table.get(Slot(slot));
@@ -183,17 +174,10 @@ impl Engine {
             let Some(place) = self.place_of(entry) else {
                 continue;
             };
-            // At a place that it has left, a session need not be told again: if the frame that told it is
-            // lost, the place before is missing still, or its record came late.
-            let this = (slot, entry.log, entry.seq);
-            let has_left = place.is_some_and(|place| place != (self.own, seq));
-            if has_left && told.contains(&this) {
-                continue;
-            }
             if !writer.push(&self.replayed(now, place, entry)) {
                 return Some(seq);
             }
-            told.insert(this);
+            told.push(slot);
         }
         Some(end + 1)
     }

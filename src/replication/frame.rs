@@ -347,7 +347,7 @@ impl<'a> Data<'a> {
         let ages = reader.slice(ages.ok_or(Unreadable::Malformed)?)?;
         let (ages, rest) = ages.as_chunks();
         let count = usize::from(reader.u16()?);
-        let is_possible = first > 0 && first + count as u64 <= HIGHEST;
+        let is_possible = first > 0 && first + count as u64 <= HIGHEST + 1;
         if !is_possible || !rest.is_empty() || ages.len() != count {
             return Err(Unreadable::Malformed);
         }

@@ -376,6 +376,8 @@ impl Ledger {
             if !changed {
                 expires = expires.max(entry.expires);
             }
+            // No Jool opens again what is closed: it emitted this before it was told.
+            self.is_contradicted |= changed && entry.state == State::V4FinV6FinRcv;
         }
         let Some(entry) = self.table.get_mut(slot) else {
             return false;
@@ -388,7 +390,8 @@ impl Ledger {
             .marks
             .set(Marks::LOCAL, !matches!(entry.log, OWN | ADOPTED));
         entry.untold = 0;
-        if changed || at.since(entry.announced) >= window {
+        // Nobody vouches for it that others heard what a stock peer told.
+        if changed || entry.log == UNLOGGED || at.since(entry.announced) >= window {
             // Later than what it replaces, even if the clock did not go on meanwhile; then it does now.
             let least = entry.announced.plus(u64::from(changed));
             entry.announced = at.latest(least);

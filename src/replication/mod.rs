@@ -35,7 +35,7 @@ use crate::session::{Format, Pool4, Prefix, Reject, Slot, Stamp, parse_run};
 
 use answers::Answers;
 use audit::{AUDIT_INTERVAL_BLIND, AuditState};
-use frame::{AGE, Data, LogKey, Request, Sender, TRAILER};
+use frame::{AGE, Data, LogKey, Position, Request, Sender, TRAILER};
 use ledger::{Ledger, TOGETHER};
 use logs::{Logs, Ring};
 use nodes::Nodes;
@@ -132,8 +132,8 @@ pub struct Engine {
     /// Until when something may be missing here for good that is alive, and that nothing else tells: it
     /// was cut, refused or given up, or whoever we got everything from had not all.
     may_lack_until: u64,
-    /// Places were taken over from a node that may have lacked something there.
-    skipped: bool,
+    /// Positions that were taken over from nodes that may have lacked something there.
+    skipped: Vec<Position>,
     /// Till then what was given up for want of room may be alive.
     gave_up_until: u64,
     /// What came while joining is from several donors.
@@ -221,7 +221,7 @@ impl Engine {
             lost_since: EPOCH,
             resync_wanted: false,
             may_lack_until: 0,
-            skipped: false,
+            skipped: Vec::new(),
             gave_up_until: 0,
             has_several_donors: false,
             next_comparison: 0,

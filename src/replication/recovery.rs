@@ -145,6 +145,13 @@ fn worth(node: &Node) -> Option<u8> {
     }
 }
 
+/// Whether a node says that it is so far in a log.
+fn has(node: &Node, Position { log, seq }: Position) -> bool {
+    let mut positions = node.hello.logs.iter().map(|log| log.position);
+    positions.any(|position| position.log == log && position.seq >= seq)
+        || (node.key == log && node.hello.last >= seq)
+}
+
 impl Engine {
     /// Does what is due about everything that is missing.
     pub(super) fn recover(&mut self, now: u64) {
@@ -170,10 +177,7 @@ impl Engine {
                 && let Some(donor) = self.who_knows_ends()
             {
                 self.begin_scan(now, donor, Reading::Whole);
-            } else if self.skipped
-                && let Some(donor) = self.who_kept_all()
-            {
-                self.skipped = false;
+            } else if let Some(donor) = self.who_kept_what_was_skipped(now) {
                 self.begin_scan(now, donor, Reading::Whole);
             } else if (self.resync_wanted || !self.lost.is_empty())
                 && let Some(donor) = self.best_donor(2)
@@ -191,10 +195,17 @@ impl Engine {
         self.nodes.all_present().find(knows).map(|node| node.key)
     }
 
-    /// A node that lacks nothing.
-    fn who_kept_all(&self) -> Option<LogKey> {
+    /// A node that lacks nothing, and has some of what was taken for had though its donor may have
+    /// lacked it.
+    fn who_kept_what_was_skipped(&mut self, now: u64) -> Option<LogKey> {
+        if !self.skipped.is_empty() && !self.may_lack(now) {
+            // None of it is alive.
+            self.skipped.clear();
+        }
+        let has_some = |node: &&Node| self.skipped.iter().any(|skipped| has(node, *skipped));
+        let mut nodes = self.nodes.all_present().filter(has_some);
         let kept_all = |node: &&Node| self.is_like_ours(node) && self.helps(node);
-        self.nodes.all_present().find(kept_all).map(|node| node.key)
+        nodes.find(kept_all).map(|node| node.key)
     }
 
     /// Who lacks something, or takes other sessions than we, tells nothing by what it has not.
@@ -286,11 +297,11 @@ impl Engine {
 
     /// A node that is there and has more of a log than we.
     fn who_has_more(&self, key: LogKey, have: u64) -> Option<LogKey> {
-        let has_more = |node: &&Node| {
-            let mut positions = node.hello.logs.iter().map(|log| log.position);
-            positions.any(|position| position.log == key && position.seq > have)
-                || (node.key == key && node.hello.last > have)
+        let more = Position {
+            log: key,
+            seq: have + 1,
         };
+        let has_more = |node: &&Node| has(node, more);
         let have_it = self.nodes.all_present().filter(has_more);
         let best = have_it.max_by_key(|node| (self.helps(node), self.kept_all(node)));
         best.map(|node| node.key)
@@ -638,7 +649,7 @@ impl Engine {
                 schedule(log, now);
             }
         }
-        let mut skipped = false;
+        let mut skipped = Vec::new();
         for Reach { position, complete } in &scan.reaches {
             if position.log == self.own || (position.seq == 0 && complete.is_none()) {
                 continue;
@@ -648,7 +659,9 @@ impl Engine {
                 let had = log.have();
                 log.came(1, position.seq);
                 let is_further = log.have() > had;
-                skipped |= is_further;
+                if is_further {
+                    skipped.push(*position);
+                }
                 log.tries = 0;
                 if log.missing.is_empty() {
                     schedule(log, now);
@@ -663,10 +676,19 @@ impl Engine {
         let digests = self.jool.as_ref().map(|jool| jool.digests);
         let is_alike = donor.is_some_and(|donor| digests == Some(donor.hello.digests));
         let lacks = if is_alike { scan.lacks } else { u32::MAX };
-        if skipped && lacks > 0 {
+        if lacks == 0 && scan.since.is_empty() {
+            let is_further = |reach: &Reach, skipped: &Position| {
+                reach.position.log == skipped.log && reach.position.seq >= skipped.seq
+            };
+            let reaches = &scan.reaches;
+            self.skipped
+                .retain(|skipped| !reaches.iter().any(|reach| is_further(reach, skipped)));
+        } else if lacks > 0 && !skipped.is_empty() {
             // What the donor did not keep counts as had here, too, until somebody tells who did.
             self.may_lack_for(now, lacks);
-            self.skipped = true;
+            self.skipped
+                .retain(|known| !skipped.iter().any(|new| new.log == known.log));
+            self.skipped.append(&mut skipped);
         }
         if !matches!(self.phase, Phase::Joined) && !self.has_several_donors {
             self.knows_ends_of(&scan.reaches);

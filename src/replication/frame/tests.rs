@@ -150,6 +150,9 @@ fn what_a_frame_may_not_say_is_malformed() {
     let mut frame = Vec::new();
     let malformed = |frame: &[u8]| assert_eq!(Frame::parse(frame), Err(Unreadable::Malformed));
     Data::write(FROM_A, HIGHEST, &[5], &mut frame);
+    assert!(Frame::parse(&frame).is_ok());
+    frame.clear();
+    Data::write(FROM_A, HIGHEST, &[5, 5], &mut frame);
     malformed(&frame);
     frame.clear();
     hello().write(FROM_A, &mut frame);
