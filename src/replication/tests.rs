@@ -425,6 +425,47 @@ fn who_catches_up_from_a_node_that_lacks_something_says_so_and_asks_others() {
 }
 
 #[test]
+fn what_was_skipped_is_read_as_soon_as_somebody_has_it() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13"), (3, "4.1.13"), (4, "4.1.13")]);
+    // Node 2 lets go what node 1 announces, nodes 3 and 4 do not hear it, and node 1 is out of reach.
+    let mut short = instance("4.1.13");
+    short.timeouts.udp = 20_000;
+    let at = group.at();
+    group.engine(2).handle_attached(at, &short);
+    group.deaf = vec![3, 4];
+    group.local(1, &many(10));
+    group.run(25_000);
+    let at = group.at();
+    group.engine(2).handle_attached(at, &instance("4.1.13"));
+    group.deaf.clear();
+    group.mute = vec![1];
+    group.run(5_000);
+    for node in [3, 4] {
+        assert!(!group.has(node, &udp(1)));
+        assert_eq!(group.state(node), State::Synced);
+    }
+    group.mute.clear();
+    group.run(2_000);
+    for session in many(10) {
+        assert!(group.has(3, &session) && group.has(4, &session));
+    }
+}
+
+#[test]
+fn what_a_stock_peer_told_is_announced_when_its_own_jool_goes_on_with_it() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let (at, mut run) = (group.at(), Vec::new());
+    Format::Flat40.write(&udp(1), &Prefix::WELL_KNOWN, &mut run);
+    group.engine(1).handle_datagram(at, address(9), &run);
+    assert!(group.has(1, &udp(1)));
+    group.run(1_000);
+    assert!(!group.has(2, &udp(1)));
+    group.local(1, &[udp(1)]);
+    group.run(100);
+    assert!(group.has(2, &udp(1)));
+}
+
+#[test]
 fn a_forged_end_of_a_log_is_not_looked_for_without_end() {
     for forged_by_data in [false, true] {
         let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13"), (3, "4.1.13")]);
