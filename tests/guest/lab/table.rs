@@ -78,8 +78,9 @@ impl Latency {
                 port += 1;
             }
             while sessions(&mut jool)? < before + u64::from(self.burst) {
-                if began.elapsed() > Duration::from_secs(10) {
-                    return Err(format!("after 10 s session {time} is still missing").into());
+                // What a Jool before 4.1.12 dropped is found every 30 s.
+                if began.elapsed() > Duration::from_secs(90) {
+                    return Err(format!("after 90 s session {time} is still missing").into());
                 }
                 thread::sleep(Duration::from_millis(1));
             }
