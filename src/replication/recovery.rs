@@ -215,8 +215,12 @@ impl Engine {
 
     /// Whether a node has kept, as we would have, all that it was told.
     fn kept_all(&self, node: &Node) -> bool {
+        self.has_our_settings(node) && node.hello.lacks == 0
+    }
+
+    fn has_our_settings(&self, node: &Node) -> bool {
         let digests = self.jool.as_ref().map(|jool| jool.digests);
-        digests == Some(node.hello.digests) && node.hello.lacks == 0
+        digests == Some(node.hello.digests)
     }
 
     fn recover_log(&mut self, now: u64, index: u16) {
@@ -673,8 +677,7 @@ impl Engine {
             }
         }
         let donor = self.nodes.present(scan.donor);
-        let digests = self.jool.as_ref().map(|jool| jool.digests);
-        let is_alike = donor.is_some_and(|donor| digests == Some(donor.hello.digests));
+        let is_alike = donor.is_some_and(|donor| self.has_our_settings(donor));
         let lacks = if is_alike { scan.lacks } else { u32::MAX };
         if lacks == 0 && scan.since.is_empty() {
             let is_further = |reach: &Reach, skipped: &Position| {
