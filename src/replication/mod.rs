@@ -11,6 +11,7 @@ mod answers;
 mod audit;
 mod clock;
 mod counters;
+mod ends;
 mod event;
 pub mod frame;
 mod hello;
@@ -35,13 +36,14 @@ use crate::session::{Format, Pool4, Prefix, Reject, Slot, Stamp, parse_run};
 
 use answers::Answers;
 use audit::{AUDIT_INTERVAL_BLIND, AuditState};
+use ends::Comparison;
 use frame::{AGE, Data, LogKey, Position, Request, Sender, TRAILER};
 use ledger::{Ledger, TOGETHER};
 use logs::{Logs, Ring};
 use nodes::Nodes;
 use receive::Namesake;
 use record::{Place, Record};
-use recovery::{Comparison, Scan};
+use recovery::Scan;
 use stock::StockPeers;
 use walk::Walk;
 

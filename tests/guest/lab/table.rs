@@ -58,6 +58,9 @@ pub struct Latency {
     /// Address of the server behind the NAT64
     #[arg(long, default_value = "64:ff9b::192.0.2.8")]
     to: Ipv6Addr,
+    /// Seconds after which a session does not come any more
+    #[arg(long, default_value_t = 10)]
+    limit: u64,
 }
 
 impl Latency {
@@ -78,9 +81,9 @@ impl Latency {
                 port += 1;
             }
             while sessions(&mut jool)? < before + u64::from(self.burst) {
-                // What a Jool before 4.1.12 dropped is found every 30 s.
-                if began.elapsed() > Duration::from_secs(90) {
-                    return Err(format!("after 90 s session {time} is still missing").into());
+                if began.elapsed() > Duration::from_secs(self.limit) {
+                    let limit = self.limit;
+                    return Err(format!("after {limit} s session {time} is still missing").into());
                 }
                 thread::sleep(Duration::from_millis(1));
             }

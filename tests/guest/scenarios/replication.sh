@@ -120,7 +120,9 @@ node D 4
 instance D
 at C guest-lab flows --sessions 500 --packets 20 --rate 500 --from 2001:db8:1::99 --source-port 40000 &
 traffic=$!
-at C guest-lab latency --times 8 --burst 1 --port 4000 >"$LOGS/lag" &
+# What a 4.1.9 drops, which it does not count, is found every 30 s.
+limit=$([[ $(at A jool --version) == *4.1.13* ]] && echo 10 || echo 90)
+at C guest-lab latency --times 8 --burst 1 --port 4000 --limit "$limit" >"$LOGS/lag" &
 latency=$!
 began=$(milliseconds)
 start_joold D
