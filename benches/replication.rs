@@ -47,6 +47,7 @@ fn instance() -> Instance {
         pool6: Prefix::WELL_KNOWN,
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
+        is_paused: false,
         pool4: Pool4::default(),
         unrepaired: None,
     }
@@ -83,7 +84,13 @@ fn engine(now: Instant, node: u64) -> Engine {
     // Its Jool is empty. Before that is known it is given nothing.
     engine.begin_audit(now);
     engine.end_audit(true);
-    engine.handle_timeout(now);
+    let mut buffer = Vec::new();
+    // It finds nobody, and so has joined.
+    for second in 0..4 {
+        let now = now + Duration::from_secs(second);
+        engine.handle_timeout(now);
+        exchange(now, &mut engine, None, &mut buffer);
+    }
     engine
 }
 
@@ -106,10 +113,11 @@ fn exchange(now: Instant, from: &mut Engine, to: Option<&mut Engine>, buffer: &m
 
 fn replication(c: &mut Criterion) {
     let packets = packets();
-    let start = Instant::now();
+    let made = Instant::now();
+    let start = made + Duration::from_secs(4);
     let mut buffer = Vec::new();
     let before = resident();
-    let mut active = engine(start, 1);
+    let mut active = engine(made, 1);
     for packet in &packets {
         active.handle_local(start, packet);
         exchange(start, &mut active, None, &mut buffer);
@@ -121,7 +129,7 @@ fn replication(c: &mut Criterion) {
         bytes,
         bytes / u64::from(SESSIONS)
     );
-    let mut standby = engine(start, 2);
+    let mut standby = engine(made, 2);
     let mut group = c.benchmark_group("a million sessions");
     group.throughput(Throughput::Elements(u64::from(SESSIONS)));
     group.sample_size(10);

@@ -122,6 +122,7 @@ fn instance(version: Version) -> Instance {
         pool6: Prefix::WELL_KNOWN,
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
+        is_paused: false,
         pool4: Pool4::default(),
         unrepaired: None,
     }
@@ -176,6 +177,18 @@ fn engine(now: Instant, node: u64, instance: &Instance) -> Engine {
     engine
 }
 
+/// Has the one join, and the other hear of it: what is announced to who has not joined is asked for later.
+fn join(active: &mut Engine, standby: &mut Engine, now: &mut Instant, address: SocketAddr) {
+    let mut buffer = Vec::new();
+    for _ in 0..3 {
+        *now += Duration::from_secs(11);
+        active.handle_timeout(*now);
+        transmit(active, *now, &mut buffer, |datagram| {
+            standby.handle_datagram(*now, address, datagram);
+        });
+    }
+}
+
 /// Takes everything out that is to be sent.
 fn transmit(engine: &mut Engine, now: Instant, buffer: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
     while engine.poll_transmit(now, buffer).is_some() {
@@ -195,6 +208,7 @@ fn the_engine_allocates_nothing_between_its_jool_and_the_network() {
         let mut buffer = Vec::new();
         // Each round later than the refresh window, so that every session is announced again.
         let mut now = start;
+        join(&mut active, &mut standby, &mut now, peer);
         allocates_nothing(&format!("{version}, announced and received"), || {
             now += Duration::from_secs(11);
             active.handle_timeout(now);
@@ -248,6 +262,8 @@ async fn exchange_allocates_nothing(local: IpAddr) {
     let mut now = Instant::now();
     let mut active = engine(now, 1, &instance);
     let mut standby = engine(now, 2, &instance);
+    let address = SocketAddr::new(local, one);
+    join(&mut active, &mut standby, &mut now, address);
     let input = run(instance.format);
     let (mut outbox, mut buffer) = (Outbox::new(), Vec::new());
     let mut before = 0;

@@ -2,6 +2,8 @@
 
 use crate::session::Rejects;
 
+use super::store::Outcome;
+
 /// What the engine counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -56,8 +58,24 @@ pub struct Counters {
     pub transfers: u64,
     /// Sessions that ended on another node while it was not heard, and so end here.
     pub ended: u64,
+    /// Comparisons with other nodes.
+    pub verifications: u64,
+    /// Sessions that these found to be missing, or in another state, here.
+    pub differing: u64,
     /// Comparisons of our own Jool's table with ours.
     pub audits: u64,
     /// Records handed to our own Jool.
     pub injected_records: u64,
+}
+
+impl Counters {
+    #[inline]
+    pub(crate) fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Taken | Outcome::Ended => {}
+            Outcome::Known | Outcome::Renewed => self.known_records += 1,
+            Outcome::Older => self.older_records += 1,
+            Outcome::Expired => self.expired_records += 1,
+        }
+    }
 }

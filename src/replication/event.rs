@@ -1,9 +1,13 @@
 //! What an operator may want to read about.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::status::Audit;
+use super::fitness::Fitness;
+
+/// Events that wait to be taken out.
+const MOST: usize = 256;
 
 /// A setting that should be the same on all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,21 @@ impl Difference {
             Self::Timeouts => "timeouts",
         }
     }
+}
+
+/// A comparison of our own Jool's table with ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// When it ended.
+    pub at: Instant,
+    /// How long it took.
+    pub took: Duration,
+    /// Sessions found in our own Jool.
+    pub sessions: u64,
+    /// Of those, announced since it began.
+    pub announced: u64,
+    /// Sessions that our own Jool had not, and was told.
+    pub injected: u64,
 }
 
 /// Something that happened.
@@ -79,6 +98,16 @@ pub enum Event {
         /// How many.
         sessions: u64,
     },
+    /// A comparison with another node found sessions that should have been here, or in another state, and are
+    /// now.
+    Differed {
+        /// Whose.
+        name: String,
+        /// How many.
+        sessions: u64,
+        /// How long it took.
+        took: Duration,
+    },
     /// Our own Jool's table was compared with ours, because something had been lost or
     /// somebody wanted it.
     Audited(Audit),
@@ -96,8 +125,32 @@ pub enum Event {
         /// Which.
         what: Difference,
     },
+    /// The verdict on this node is another one, for this reason.
+    Fitness(Fitness, String),
     /// Another node says that it is this one.
     Namesake(SocketAddr),
+    /// This run was there before, as the others know: this machine was set back, or its clock was. It goes on
+    /// as another one.
+    BeganAgain {
+        /// A node that knew more than we of what we had announced.
+        name: String,
+    },
     /// Somebody speaks another version of the protocol.
     ForeignVersion(SocketAddr),
+}
+
+/// Those that have not been taken out. Strangers can cause some: they are bounded.
+#[derive(Debug, Default)]
+pub(crate) struct Events(VecDeque<Event>);
+
+impl Events {
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.0.len() < MOST {
+            self.0.push_back(event);
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        self.0.pop_front()
+    }
 }

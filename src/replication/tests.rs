@@ -1,14 +1,22 @@
 //! What a simulation hardly proves.
 
 mod ended;
-mod recovery;
+mod fitness;
+mod repair;
+mod verify;
 
-use super::frame::tests::{FROM_A, hello, request};
-use super::frame::{Content, Frame, Hello, Space};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::wire::tests::{FROM_A, hello, request};
+use super::wire::{Content, Data, Frame, Hello, LogKey, Request, Sender, Space};
 use super::*;
-use crate::jool::Version;
+use crate::jool::{Instance, MAX_RUN, Version};
 use crate::session::tests::udp;
-use crate::session::{Identity, Protocol, Session, State as TcpState, Timeouts, Timer};
+use crate::session::{
+    Format, Identity, Pool4, Prefix, Protocol, Reject, Session, State as TcpState, Timeouts, Timer,
+    parse_run,
+};
 use proptest::prelude::*;
 
 fn instance(version: &str) -> Instance {
@@ -18,6 +26,7 @@ fn instance(version: &str) -> Instance {
         version,
         format: version.format(),
         pool6: Prefix::WELL_KNOWN,
+        is_paused: false,
         pool4: Pool4::default(),
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
@@ -42,6 +51,8 @@ struct Group {
     mute: Vec<u64>,
     /// Who hears nothing.
     deaf: Vec<u64>,
+    /// Whose Jool takes nothing for now.
+    busy: Vec<u64>,
 }
 
 impl Group {
@@ -54,6 +65,7 @@ impl Group {
             data: Vec::new(),
             mute: Vec::new(),
             deaf: Vec::new(),
+            busy: Vec::new(),
         };
         for (node, version) in nodes {
             group.add(*node, version, Settings::default());
@@ -114,7 +126,7 @@ impl Group {
                 while engine.poll_transmit(at, &mut buffer).is_some() {
                     sent.push((*node, buffer.clone()));
                 }
-                while engine.poll_inject(at, &mut buffer) {
+                while !self.busy.contains(node) && engine.poll_inject(at, &mut buffer) {
                     parse_run(&buffer, &Prefix::WELL_KNOWN, |it| told.push(it.unwrap()));
                 }
             }
@@ -141,11 +153,19 @@ impl Group {
         self.knows(node, &session.id).is_some()
     }
 
-    /// What a node knows of a session.
+    /// What a node knows of a session that lives.
     fn knows(&mut self, node: u64, id: &Identity) -> Option<(TcpState, Timer)> {
-        let table = &self.engine(node).ledger.table;
+        let at = self.at();
+        let engine = self.engine(node);
+        let (now, table) = (engine.clock(at), &engine.ledger.table);
         let entry = table.get(table.find(table.key(id), id)?)?;
-        Some((entry.state, entry.timer))
+        (entry.expires > now).then_some((entry.state, entry.timer))
+    }
+
+    /// What is kept of sessions that have ended.
+    fn ended(&mut self, node: u64) -> usize {
+        let ledger = &self.engine(node).ledger;
+        ledger.table.len() - ledger.sessions()
     }
 }
 
@@ -166,7 +186,7 @@ proptest! {
         engine.handle_attached(start, &instance("4.1.13"));
         let mut buffer = Vec::new();
         for (kind, bytes) in datagrams {
-            let mut datagram = b"\xff\xffjd\x01".to_vec();
+            let mut datagram = b"\xff\xffjd\x02".to_vec();
             datagram.extend([kind, 0, 0]);
             datagram.extend(bytes);
             let _ = Frame::parse(&datagram);

@@ -62,6 +62,18 @@ impl Kernel {
         }
     }
 
+    /// It counts each timeout from a session's last packet, so that they live longer at once.
+    pub(crate) fn set_timeouts(&mut self, timeouts: Timeouts) {
+        let before = std::mem::replace(&mut self.timeouts, timeouts);
+        let of = |timeouts: Timeouts, id: &Identity, known: &Known| {
+            u64::from(timeouts.of(id.protocol, known.timer))
+        };
+        let queued = self.queue.iter_mut().map(|(id, known)| (&*id, known));
+        for (id, known) in self.table.iter_mut().chain(queued) {
+            known.expires = known.expires + of(timeouts, id, known) - of(before, id, known);
+        }
+    }
+
     pub(crate) fn find(&self, now: u64, id: &Identity) -> Option<Known> {
         self.table
             .get(id)

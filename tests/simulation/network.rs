@@ -19,6 +19,10 @@ pub(crate) struct Network {
     pub(crate) unicast: bool,
     /// Which nodes hear one another: those of one part.
     pub(crate) parts: Vec<u8>,
+    /// From whom to whom how many of 1,000 are lost besides.
+    pub(crate) one_way: Vec<(usize, usize, u64)>,
+    /// What is longer is lost.
+    pub(crate) mtu: usize,
     number: u64,
     under_way: BinaryHeap<Reverse<Datagram>>,
 }
@@ -45,6 +49,8 @@ impl Network {
             unicast: random.permille(500),
             // The last one is where stock peers send from.
             parts: vec![0; nodes + 1],
+            one_way: Vec::new(),
+            mtu: usize::MAX,
             number: 0,
             under_way: BinaryHeap::new(),
         }
@@ -52,7 +58,7 @@ impl Network {
 
     /// Whether everybody hears everybody.
     pub(crate) fn is_whole(&self) -> bool {
-        self.parts.iter().all(|part| *part == self.parts[0])
+        self.parts.iter().all(|part| *part == self.parts[0]) && self.one_way.is_empty()
     }
 
     /// No more losses, repetitions or garbage; everybody hears everybody.
@@ -60,6 +66,8 @@ impl Network {
         (self.loss, self.repeats, self.garbage, self.corruption) = (0, 0, 0, 0);
         self.spikes = 0;
         self.parts.fill(0);
+        self.one_way.clear();
+        self.mtu = usize::MAX;
     }
 
     pub(crate) fn send(
@@ -75,7 +83,14 @@ impl Network {
             if self.unicast && only.is_some_and(|only| only != to) {
                 continue;
             }
-            if self.parts[from] != self.parts[to] {
+            if self.parts[from] != self.parts[to] || bytes.len() > self.mtu {
+                continue;
+            }
+            let link = self
+                .one_way
+                .iter()
+                .find(|link| (link.0, link.1) == (from, to));
+            if link.is_some_and(|link| random.permille(link.2)) {
                 continue;
             }
             if random.permille(self.garbage) {
@@ -106,7 +121,7 @@ impl Network {
                 .map(|_| random.next() as u8)
                 .collect(),
             1 => {
-                let mut frame = b"\xff\xffjd\x01".to_vec();
+                let mut frame = b"\xff\xffjd\x02".to_vec();
                 frame.extend((0..random.within(0, 100)).map(|_| random.next() as u8));
                 frame
             }

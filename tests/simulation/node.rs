@@ -79,6 +79,11 @@ pub(crate) struct Node {
     buffer: Vec<u8>,
     pub(crate) rollbacks: Vec<Rollback>,
     pub(crate) tolerance: u64,
+    /// Whether what is meant for one reaches that one only.
+    pub(crate) unicast: bool,
+    /// Datagrams that wait in its socket, and that it reads in a ms.
+    pub(crate) socket: usize,
+    pub(crate) reads: usize,
 }
 
 pub(crate) fn address(index: usize) -> SocketAddr {
@@ -115,6 +120,9 @@ impl Node {
             buffer: Vec::new(),
             rollbacks: Vec::new(),
             tolerance: 2_400,
+            unicast: false,
+            socket: SOCKET,
+            reads: usize::MAX,
         }
     }
 
@@ -145,7 +153,7 @@ impl Node {
 
     /// A datagram has come.
     pub(crate) fn receive(&mut self, from: usize, bytes: Vec<u8>) {
-        if self.engine.is_some() && self.datagrams.len() < SOCKET {
+        if self.engine.is_some() && self.datagrams.len() < self.socket {
             self.datagrams.push_back((from, bytes));
         }
     }
@@ -156,6 +164,7 @@ impl Node {
             version: self.version,
             format: self.version.format(),
             pool6: Prefix::WELL_KNOWN,
+            is_paused: false,
             pool4: Pool4::default(),
             timeouts: self.timeouts,
             repairs: Vec::new(),
@@ -176,6 +185,7 @@ impl Node {
                 epoch: (1 << 41) + self.skew + now,
                 name: format!("n{}", self.index),
                 most_sessions: self.most_sessions,
+                is_shared: !self.unicast,
                 ..Settings::default()
             },
         );
@@ -263,7 +273,8 @@ impl Node {
                 engine.handle_local(instant, &run);
             }
         }
-        for (from, bytes) in self.datagrams.drain(..) {
+        let reads = self.datagrams.len().min(self.reads);
+        for (from, bytes) in self.datagrams.drain(..reads) {
             engine.handle_datagram(instant, address(from), &bytes);
         }
         for run in self.runs.drain(..) {

@@ -15,19 +15,43 @@ fn what_ended_while_a_node_was_cut_off_ends_there_too() {
     group.local(1, &[closed]);
     group.run(u64::from(closed.lifetime) + 1_000);
     assert!(!group.has(1, &closed) && group.has(2, &established));
+    group.run(15_000);
+    assert_eq!(group.ended(1), 1);
     group.deaf.clear();
     group.run(3_000);
     // It ends in Jool, too, and as one that is over.
     let told = group.told[1].last().copied();
     assert_eq!(
-        told.map(|it| (it.id, it.state)),
-        Some((closed.id, TcpState::Trans))
+        told.map(|it| (it.id, it.state, it.lifetime)),
+        Some((closed.id, closed.state, 1))
     );
     let mut events = std::iter::from_fn(|| group.engine(2).poll_event());
     assert!(events.any(|event| matches!(event, Event::Ended { sessions: 1, .. })));
     group.run(15_000);
     assert!(!group.has(2, &established) && !group.has(1, &established));
     assert!(group.has(1, &other) && group.has(2, &other));
+    // Nobody needs to know any more.
+    assert_eq!((group.ended(1), group.ended(2)), (0, 0));
+}
+
+#[test]
+fn what_ends_before_jool_could_be_told_of_its_end_ends_there_too() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let established = tcp(TcpState::Established, Timer::Established);
+    let closed = tcp(TcpState::V4FinV6FinRcv, Timer::Transitory);
+    group.local(1, &[established]);
+    group.run(1000);
+    group.busy = vec![2];
+    group.local(1, &[closed]);
+    // Until after the table was looked through for what has expired.
+    group.run(u64::from(closed.lifetime) + 15_000);
+    group.busy.clear();
+    group.run(100);
+    let told = group.told[1].last().copied().unwrap();
+    assert_eq!((told.id, told.state), (closed.id, closed.state));
+    assert_eq!(told.lifetime, 1);
+    group.run(15_000);
+    assert_eq!(group.engine(2).ledger.table.len(), 0);
 }
 
 #[test]
