@@ -39,6 +39,11 @@ pub struct Joold {
     #[arg(long, value_name = "NAME")]
     pub name: Option<Name>,
 
+    /// What is left to do when joold@NAME has ended: its node is not fit any more, unless systemd starts
+    /// it again
+    #[arg(long, hide = true, requires = "name")]
+    pub ended: bool,
+
     /// In place of the kernel's Jool use one in memory, with this many new sessions per second
     #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub simulated_jool: Option<u32>,
@@ -64,7 +69,8 @@ pub struct Jooldctl {
 /// What jooldctl can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show whether it is safe to fail over, and to whom, and how the daemons and their peers stand
+    /// Show whether this node may take over, and who has everything if it dies; and how the daemons and
+    /// their peers stand
     Status {
         /// Print a JSON array
         #[arg(long)]
@@ -82,17 +88,41 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Wait until the daemon is synced, and before that until it is there; exit status 75 if that
-    /// takes too long
+    /// Say whether this node is fit to take over, and why; exit status 0 fit, 1 ready but holding back,
+    /// 2 not fit, 3 it cannot be told
+    Fit {
+        /// Tell systemd when the node is fit, and end when it is not any more
+        #[arg(long)]
+        hold: bool,
+    },
+    /// Wait until the node is fit, or the daemon is synced, and before that until the daemon is there;
+    /// exit status 75 if that takes too long
     Wait {
-        /// Wait for the state "synced"
-        #[arg(long, required = true)]
+        /// Wait until the node is fit to take over
+        #[arg(long, required_unless_present = "synced")]
+        fit: bool,
+
+        /// Wait for the state "synced" with nothing missing
+        #[arg(long)]
         synced: bool,
 
-        /// How long at most, as in 30s, 500ms or 2m; without it for ever
+        /// How long at most, as in 30s, 500ms or 2m; 0: only look; without it for ever
         #[arg(long, value_name = "TIME", value_parser = duration)]
         timeout: Option<Duration>,
     },
+    /// Wait until another node has everything, and make this one unfit, so that its traffic moves
+    /// there; this is kept until undrain or the next boot
+    Drain {
+        /// Do it at once, whether or not another node has everything
+        #[arg(long)]
+        anyway: bool,
+
+        /// How long to wait at most, as in 30s, 500ms or 2m; without it for ever
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        timeout: Option<Duration>,
+    },
+    /// Take a drain back, and have a node that holds back take the traffic
+    Undrain,
     /// Have the daemon read its configuration again, all or nothing
     Reload,
     /// Have the daemon send its Jool's whole table to the other nodes
@@ -100,6 +130,14 @@ pub enum Command {
     /// Have the daemon compare its sessions with those of its Jool and of another node, and say what
     /// it found
     Resync,
+    /// Have the daemon compare what it has with what every other joold has, and say of each how many
+    /// sessions differed and were taken; exit status 0 all agree, 1 some differed, 2 a node could not be
+    /// compared
+    Verify {
+        /// How long to wait at most, as in 30s, 500ms or 2m
+        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+        timeout: Duration,
+    },
     /// Show or set what the daemon logs: debug, info, warning or err
     LogLevel {
         /// The new level

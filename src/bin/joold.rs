@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use joold::bus;
 use joold::command_line::Joold;
-use joold::config::{self, Lookups, Sources};
+use joold::config::{self, Lookups, Name, Sources};
 use joold::jool::kernel::Kernel;
 use joold::jool::simulated::{Simulated, traffic};
 use joold::jool::{Jool, Version};
 use joold::service::systemd::{self, Inherited};
-use joold::service::{Failure, Node, Setup, journal, messages};
+use joold::service::{self, Failure, Files, Node, Setup, journal, messages};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
@@ -29,10 +29,18 @@ fn main() -> ExitCode {
         }
     };
     journal::open();
+    if let (true, Some(name)) = (arguments.ended, &arguments.name) {
+        return after_end(name);
+    }
     let Some(sources) = sources(&arguments) else {
         error!("no configuration: give a file, or --name, or --interface, or a {STOCK_FILE} here");
         return ExitCode::from(78);
     };
+    // Only a name is known to be this daemon's alone.
+    let files = arguments
+        .name
+        .as_ref()
+        .map(|name| Files::of(&name.to_string()));
     let name = arguments
         .name
         .map_or_else(|| default_name(&sources), |name| name.to_string());
@@ -56,6 +64,7 @@ fn main() -> ExitCode {
         config,
         sources: Some(sources),
         socket: inherited.udp,
+        files,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -72,6 +81,24 @@ fn main() -> ExitCode {
             error!(MESSAGE_ID = messages::FAILED.id, "{failure}");
             systemd::failed(&failure.to_string());
             ExitCode::from(failure.exit_status())
+        }
+    }
+}
+
+/// The daemon of this name has ended.
+fn after_end(name: &Name) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(service::ended(name)),
+        Err(error) => Err(format!("starting failed: {error}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error!(MESSAGE_ID = messages::OUTLET_FAILED.id, "{problem}");
+            ExitCode::from(71)
         }
     }
 }

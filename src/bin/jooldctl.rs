@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use joold::client::{self, Client};
+use joold::client::{self, Agreement, Client, Wanted};
 use joold::command_line::{Command, Jooldctl};
 use joold::config::{self, Sources};
 use joold::demo;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
                 .build();
             let instance = arguments.instance.map(|name| name.to_string());
             match runtime.map(|runtime| runtime.block_on(talk(instance.as_deref(), command))) {
-                Ok(Ok(())) => ExitCode::SUCCESS,
+                Ok(Ok(status)) => ExitCode::from(status),
                 Ok(Err(error)) => failed(error.exit_status(), &error.to_string()),
                 Err(error) => failed(71, &format!("starting failed: {error}")),
             }
@@ -47,9 +48,34 @@ fn main() -> ExitCode {
     }
 }
 
-async fn talk(instance: Option<&str>, command: Command) -> Result<(), client::Error> {
-    if let Command::Wait { timeout, .. } = command {
-        return client::wait_synced(instance, timeout).await;
+/// Does it, and returns the exit status.
+async fn talk(instance: Option<&str>, command: Command) -> Result<u8, client::Error> {
+    match command {
+        Command::Wait {
+            fit,
+            synced,
+            timeout,
+        } => {
+            let wanted = match (fit, synced) {
+                (true, true) => Wanted::FitAndSynced,
+                (true, false) => Wanted::Fit,
+                (false, _) => Wanted::Synced,
+            };
+            return client::wait(instance, wanted, timeout).await.map(|()| 0);
+        }
+        Command::Fit { hold: false } => return tell_fit(instance).await,
+        Command::Fit { hold: true } => {
+            let Some(name) = instance else {
+                return Ok(usage("--hold needs the name of the daemon, with -i"));
+            };
+            let end = client::hold(name).await;
+            return client::put(&format!("{end}\n")).map(|()| 0);
+        }
+        Command::Drain { anyway, timeout } => {
+            return client::drain(instance, anyway, timeout).await.map(|()| 0);
+        }
+        Command::Verify { timeout } => return verify(instance, timeout).await,
+        _ => {}
     }
     let client = Client::connect().await?;
     match command {
@@ -57,6 +83,7 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<(), client::Er
         Command::Peers { json } => client::peers(&client.daemons(instance).await?, json).await,
         Command::Watch { json } => client::watch(&client.daemons(instance).await?, json).await,
         Command::Reload => client.daemon(instance).await?.reload().await,
+        Command::Undrain => client.daemon(instance).await?.undrain().await,
         Command::Advertise => {
             let sessions = client.daemon(instance).await?.advertise().await?;
             client::put(&format!("announces {sessions} sessions from now on\n"))
@@ -73,8 +100,50 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<(), client::Er
                 .await?;
             client::put(&format!("{level}\n"))
         }
-        Command::Check { .. } | Command::Demo { .. } | Command::Wait { .. } => Ok(()),
+        Command::Check { .. }
+        | Command::Demo { .. }
+        | Command::Wait { .. }
+        | Command::Fit { .. }
+        | Command::Verify { .. }
+        | Command::Drain { .. } => Ok(()),
     }
+    .map(|()| 0)
+}
+
+/// Prints the verdict, or why there is none.
+async fn tell_fit(instance: Option<&str>) -> Result<u8, client::Error> {
+    match client::fit(instance).await {
+        Ok(answer) => {
+            client::put(&format!("{}\n", answer.line()))?;
+            Ok(answer.exit_status())
+        }
+        Err(error @ client::Error::Several(_)) => Err(error),
+        Err(error) => {
+            client::put(&format!("not known to be fit: {error}\n"))?;
+            Ok(UNKNOWN)
+        }
+    }
+}
+
+/// Prints what the other nodes have that was missing here. What is refused is not compared.
+async fn verify(instance: Option<&str>, timeout: Duration) -> Result<u8, client::Error> {
+    match client::verify(instance, timeout).await {
+        Ok(agreement) => Ok(agreement.exit_status()),
+        Err(error) if error.exit_status() == Agreement::Repaired.exit_status() => {
+            let status = Agreement::Unknown.exit_status();
+            failed(status, &error.to_string());
+            Ok(status)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Exit status if it cannot be told whether a node is fit.
+const UNKNOWN: u8 = 3;
+
+fn usage(reason: &str) -> u8 {
+    failed(64, reason);
+    64
 }
 
 fn failed(status: u8, reason: &str) -> ExitCode {

@@ -19,6 +19,8 @@ pub(super) enum Action {
     Reload,
     Advertise,
     Resync,
+    Verify,
+    Drain,
     SetLogLevel,
 }
 
@@ -29,6 +31,8 @@ impl Action {
             Self::Reload => "mx.jool.joold1.reload",
             Self::Advertise => "mx.jool.joold1.advertise",
             Self::Resync => "mx.jool.joold1.resync",
+            Self::Verify => "mx.jool.joold1.verify",
+            Self::Drain => "mx.jool.joold1.drain",
             Self::SetLogLevel => "mx.jool.joold1.set-log-level",
         }
     }
@@ -38,6 +42,8 @@ impl Action {
             Self::Reload => "reloading the configuration",
             Self::Advertise => "advertising the sessions",
             Self::Resync => "comparing the sessions",
+            Self::Verify => "comparing with the other nodes",
+            Self::Drain => "draining this node",
             Self::SetLogLevel => "setting the log level",
         }
     }
@@ -169,6 +175,8 @@ mod tests {
             Action::Reload,
             Action::Advertise,
             Action::Resync,
+            Action::Verify,
+            Action::Drain,
             Action::SetLogLevel,
         ];
         assert_eq!(declared, actions.map(Action::id));

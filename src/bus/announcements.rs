@@ -14,13 +14,14 @@ use zbus::{Connection, OwnedVariant, Variant, fdo};
 
 use super::PATH;
 use super::daemon::Daemon;
+use crate::replication::State;
 use crate::service::{Counters, Snapshot};
 
 /// Between two announcements. While datagrams are lost the state changes with each and is back when it
 /// is repaired, which nobody wants to be woken for.
 const PAUSE: Duration = Duration::from_millis(250);
 /// What changes all the time and is looked up by whoever wants it.
-pub(super) const NOT_ANNOUNCED: [&str; 9] = [
+pub(super) const NOT_ANNOUNCED: [&str; 12] = [
     "Sessions",
     "KnownSessions",
     "Position",
@@ -28,6 +29,9 @@ pub(super) const NOT_ANNOUNCED: [&str; 9] = [
     "Transfer",
     "LastAudit",
     "FailoverReason",
+    "Successors",
+    "FitnessReason",
+    "Missing",
     "Peers",
     "Counters",
 ];
@@ -47,9 +51,18 @@ pub(super) async fn make(connection: &Connection, daemon: &Daemon) {
                 announce(&emitter, &properties, &current).await?;
                 properties = current;
             }
-            let state = (snapshot.state_name(), snapshot.reason());
-            if state != (last.state_name(), last.reason()) {
-                Daemon::entered_state(&emitter, state.0, &state.1).await?;
+            if snapshot.state_name() != last.state_name() {
+                let state = snapshot.state_name();
+                Daemon::entered_state(&emitter, state, &snapshot.reason()).await?;
+            }
+            let status = &snapshot.status;
+            if status.fitness != last.status.fitness {
+                let (fitness, reason) = (status.fitness, &status.fitness_reason);
+                Daemon::entered_fitness(&emitter, fitness.is_fit(), fitness.name(), reason).await?;
+            }
+            if snapshot.failover_to() != last.failover_to() {
+                let (to, reason) = (snapshot.failover_to(), snapshot.failover_reason());
+                Daemon::entered_failover(&emitter, !to.is_empty(), &to, &reason).await?;
             }
             let here = self::present(&snapshot);
             for appeared in here.difference(&present) {
@@ -82,8 +95,19 @@ fn steady(snapshot: &Snapshot) -> Snapshot {
     status.peers.clear();
     (status.sessions, status.position, status.announcing) = (0, 0, 0);
     (status.transfer, status.audit) = (None, None);
-    if let Err(reason) = &mut status.failover {
-        reason.clear();
+    status.missing = 0;
+    status.fitness_reason.clear();
+    if status.state != State::Degraded {
+        status.reasons.clear();
+    }
+    match &mut status.failover {
+        Ok(successors) => {
+            successors.truncate(1);
+            for who in successors {
+                who.lag = Duration::ZERO;
+            }
+        }
+        Err(reason) => reason.clear(),
     }
     steady
 }
@@ -130,8 +154,8 @@ mod tests {
     use super::*;
     use std::time::{Instant, SystemTime};
 
-    use crate::replication::{self, Engine, Peer};
-    use crate::service::{Addresses, Configuration, State};
+    use crate::replication::{self, Engine, Peer, Successor};
+    use crate::service::{self, Addresses, Configuration};
 
     /// A node that heard peers at these ports, of which some are still there.
     fn snapshot(peers: &[(u16, bool)]) -> Snapshot {
@@ -145,8 +169,9 @@ mod tests {
             })
             .collect();
         Snapshot {
-            state: State::Waiting(String::new()),
+            state: service::State::Waiting(String::new()),
             since: SystemTime::UNIX_EPOCH,
+            fitness_since: SystemTime::UNIX_EPOCH,
             instance: String::new(),
             sessions: 0,
             addresses: Addresses {
@@ -164,6 +189,7 @@ mod tests {
             status,
             counters: Counters::default(),
             last_error: String::new(),
+            outlet_problems: Vec::new(),
         }
     }
 
@@ -184,8 +210,17 @@ mod tests {
         (status.sessions, status.position, status.announcing) = (3, 4, 1);
         status.failover = Err("b is 7 records behind".to_owned());
         assert_eq!(steady(&busy), steady(&quiet));
-        busy.status.failover = Ok("b".to_owned());
+        busy.status.reasons = vec!["7 records of b are not here yet".to_owned()];
+        assert_eq!(steady(&busy), steady(&quiet));
+        let successor = |lag| Successor {
+            name: "b".to_owned(),
+            lag: Duration::from_millis(lag),
+        };
+        busy.status.failover = Ok(vec![successor(7)]);
         assert_ne!(steady(&busy), steady(&quiet));
+        let mut later = busy.clone();
+        later.status.failover = Ok(vec![successor(9)]);
+        assert_eq!(steady(&busy), steady(&later));
         let mut failed = quiet.clone();
         failed.last_error = "something".to_owned();
         assert_ne!(steady(&failed), steady(&quiet));

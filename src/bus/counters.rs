@@ -49,6 +49,8 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         lost_records,
         transfers,
         ended,
+        verifications,
+        differing,
         audits,
         injected_records,
     } = engine;
@@ -106,6 +108,8 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         ("repaired-records", repaired_records),
         ("lost-records", lost_records),
         ("transfers", transfers),
+        ("verifications", verifications),
+        ("differing-sessions", differing),
         ("audits", audits),
         ("ended", ended),
         ("injected-records", injected_records),
@@ -157,7 +161,7 @@ mod tests {
             }
             assert!(names.insert(name));
         }
-        assert_eq!(names.len(), 49 + 2 * Reject::ALL.len());
+        assert_eq!(names.len(), 51 + 2 * Reject::ALL.len());
     }
 
     #[test]

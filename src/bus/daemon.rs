@@ -12,7 +12,7 @@ use zbus::{BoxDBusError, Connection, DBusError, SerializeDict, Type, interface};
 use super::access::{self, Action};
 use super::counters;
 use crate::jool::Instance;
-use crate::replication::{self, Audit, Peer, Transfer};
+use crate::replication::{self, Audit, Fitness, Peer, Transfer};
 use crate::service::{Control, Snapshot, State};
 
 /// What can go wrong with a method, for programs.
@@ -34,6 +34,9 @@ struct PeerEntry {
     address: String,
     present: bool,
     state: &'static str,
+    fit: bool,
+    fitness: &'static str,
+    fitness_words: &'static str,
     version: String,
     jool_version: String,
     record_format: String,
@@ -42,6 +45,10 @@ struct PeerEntry {
     lag: u64,
     missing: u64,
     drift: Vec<&'static str>,
+    verifications: u64,
+    last_verified: u64,
+    verified_sessions: u64,
+    differing_sessions: u64,
     datagrams: u64,
     records: u64,
     rejected: u64,
@@ -56,6 +63,9 @@ impl PeerEntry {
             address: peer.address.to_string(),
             present: peer.present,
             state: peer.state.map_or("", replication::State::name),
+            fit: peer.fitness.is_some_and(Fitness::is_fit),
+            fitness: peer.fitness.map_or("", Fitness::name),
+            fitness_words: peer.fitness.map_or("", Fitness::words),
             version: peer.daemon.clone(),
             jool_version: peer.jool.clone(),
             record_format: match peer.record_length {
@@ -67,6 +77,12 @@ impl PeerEntry {
             lag: whole_microseconds(peer.lag),
             missing: peer.missing,
             drift: peer.drift.iter().map(|what| what.name()).collect(),
+            verifications: peer.verified.map_or(0, |verified| verified.count),
+            last_verified: peer
+                .verified
+                .map_or(0, |verified| microseconds(wall_clock(verified.at))),
+            verified_sessions: peer.verified.map_or(0, |verified| verified.sessions),
+            differing_sessions: peer.verified.map_or(0, |verified| verified.differed),
             datagrams: peer.datagrams,
             records: peer.records,
             rejected: peer.rejected,
@@ -182,11 +198,60 @@ impl Daemon {
         result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
     }
 
+    async fn verify(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), BoxDBusError> {
+        access::check(connection, &header, Action::Verify).await?;
+        let result = self.control.verify().await;
+        result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
+    }
+
+    async fn drain(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        anyway: bool,
+    ) -> Result<(), BoxDBusError> {
+        access::check(connection, &header, Action::Drain).await?;
+        let result = self.control.drain(anyway).await;
+        result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
+    }
+
+    async fn undrain(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), BoxDBusError> {
+        access::check(connection, &header, Action::Drain).await?;
+        let result = self.control.undrain().await;
+        result.map_err(|reason| Box::new(Error::Unavailable(reason)) as _)
+    }
+
     /// Not `state_changed`, which is the announcement of the property.
     #[zbus(signal, name = "StateChanged")]
     pub(super) async fn entered_state(
         emitter: &SignalEmitter<'_>,
         state: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+
+    /// Not `fitness_changed`, likewise.
+    #[zbus(signal, name = "FitnessChanged")]
+    pub(super) async fn entered_fitness(
+        emitter: &SignalEmitter<'_>,
+        fit: bool,
+        fitness: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+
+    /// Not `failover_safe_changed`, likewise.
+    #[zbus(signal, name = "FailoverChanged")]
+    pub(super) async fn entered_failover(
+        emitter: &SignalEmitter<'_>,
+        safe: bool,
+        to: &str,
         reason: &str,
     ) -> zbus::Result<()>;
 
@@ -250,17 +315,52 @@ impl Daemon {
 
     #[zbus(property)]
     fn failover_to(&self) -> String {
-        self.snapshot().status.failover.clone().unwrap_or_default()
+        self.snapshot().failover_to()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn failover_reason(&self) -> String {
-        self.snapshot()
-            .status
-            .failover
-            .clone()
-            .err()
-            .unwrap_or_default()
+        self.snapshot().failover_reason()
+    }
+
+    /// Names and lags.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn successors(&self) -> Vec<(String, u64)> {
+        let successors = self.snapshot().status.failover.clone();
+        let successors = successors.unwrap_or_default().into_iter();
+        successors
+            .map(|who| (who.name, whole_microseconds(who.lag)))
+            .collect()
+    }
+
+    #[zbus(property)]
+    fn fit(&self) -> bool {
+        self.snapshot().status.fitness.is_fit()
+    }
+
+    #[zbus(property)]
+    fn fitness(&self) -> String {
+        self.snapshot().status.fitness.name().to_owned()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn fitness_reason(&self) -> String {
+        self.snapshot().status.fitness_reason.clone()
+    }
+
+    #[zbus(property)]
+    fn fitness_since(&self) -> u64 {
+        microseconds(self.snapshot().fitness_since)
+    }
+
+    #[zbus(property)]
+    fn outlet_problems(&self) -> Vec<String> {
+        self.snapshot().outlet_problems.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn missing(&self) -> u64 {
+        self.snapshot().status.missing
     }
 
     #[zbus(property)]
@@ -402,16 +502,17 @@ fn wall_clock(moment: Instant) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replication::{Difference, Kind};
+    use crate::replication::{Difference, Kind, Verified};
 
     #[test]
-    fn a_peer_is_told_with_its_lag_in_microseconds_and_its_drift_by_name() {
+    fn a_peer_is_told_with_its_lag_in_microseconds_its_drift_by_name_and_its_comparisons() {
         let entry = PeerEntry::new(&Peer {
             kind: Kind::Joold,
             name: "b".to_owned(),
             address: SocketAddr::from(([192, 0, 2, 1], 6400)),
             present: false,
             state: Some(replication::State::Degraded),
+            fitness: Some(Fitness::Behind),
             jool: "4.1.13".to_owned(),
             daemon: "0.1.0".to_owned(),
             record_length: 140,
@@ -420,6 +521,12 @@ mod tests {
             lag: Duration::from_millis(20),
             missing: 3,
             drift: vec![Difference::Pool4, Difference::Timeouts],
+            verified: Some(Verified {
+                count: 2,
+                at: Instant::now(),
+                sessions: 9,
+                differed: 1,
+            }),
             datagrams: 0,
             records: 0,
             rejected: 0,
@@ -427,8 +534,12 @@ mod tests {
         });
         assert_eq!((entry.behind, entry.lag, entry.missing), (7, 20_000, 3));
         assert_eq!((entry.state, entry.present), ("degraded", false));
+        assert_eq!((entry.fitness, entry.fit), ("behind", false));
         assert_eq!(entry.record_format, "140");
         assert_eq!(entry.drift, ["pool4", "timeouts"]);
+        assert_eq!(entry.verifications, 2);
+        assert_eq!((entry.verified_sessions, entry.differing_sessions), (9, 1));
+        assert!(entry.last_verified > 0);
     }
 
     #[test]

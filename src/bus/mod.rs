@@ -10,6 +10,7 @@ mod counters;
 mod daemon;
 mod log_control;
 mod name;
+mod prospects;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use daemon::Daemon;
 use log_control::LogControl;
 
 pub use name::{bus_name, likely_name};
+pub use prospects::{Prospects, prospects_of};
 
 /// The object that stands for the daemon.
 pub const PATH: &str = "/mx/jool/Joold1";

@@ -1,8 +1,10 @@
 //! The operator's side of the D-Bus interface: finding daemons, asking them, telling them.
 
+mod fit;
 mod peers;
 mod properties;
 mod terminal;
+mod verify;
 mod view;
 mod wait;
 
@@ -23,7 +25,9 @@ use crate::bus::{INTERFACE, PATH, bus_name, likely_name};
 use properties::{clock, number, text};
 use terminal::{Style, WIDTH};
 
-pub use wait::wait_synced;
+pub use fit::{Answer, fit, hold};
+pub use verify::{Agreement, verify};
+pub use wait::{Wanted, drain, wait};
 
 const LOG_OBJECT: &str = "/org/freedesktop/LogControl1";
 const LOG_INTERFACE: &str = "org.freedesktop.LogControl1";
@@ -60,7 +64,7 @@ pub enum Error {
     /// It is not for this user.
     Denied(String),
     /// What was waited for did not come about in this time, for this reason.
-    NotInTime(Duration, String),
+    NotInTime(&'static str, Duration, String),
     /// The conversation failed.
     Bus(zbus::Error),
     /// The terminal failed.
@@ -100,8 +104,8 @@ impl fmt::Display for Error {
             ),
             // The daemon's own words are a sentence already.
             Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
-            Self::NotInTime(limit, reason) => {
-                write!(f, "not synced within {} s: {reason}", limit.as_secs_f64())
+            Self::NotInTime(what, limit, reason) => {
+                write!(f, "not {what} within {} s: {reason}", limit.as_secs_f64())
             }
             Self::Bus(error) => write!(f, "the daemon could not be asked: {error}"),
             Self::Output(error) => write!(f, "cannot write: {error}"),
@@ -368,6 +372,24 @@ impl Daemon {
                 return Err(Error::Refused(format!("Jool is lost: {reason}")));
             }
         }
+    }
+
+    /// Makes this node unfit, so that its traffic moves to another one.
+    ///
+    /// # Errors
+    ///
+    /// Why no other node has everything, unless it is to be done anyway.
+    pub async fn drain(&self, anyway: bool) -> Result<(), Error> {
+        self.ask((PATH, INTERFACE, "Drain"), &(anyway,)).await
+    }
+
+    /// Takes a drain back.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be kept.
+    pub async fn undrain(&self) -> Result<(), Error> {
+        self.ask((PATH, INTERFACE, "Undrain"), &()).await
     }
 
     /// The log level, after setting it if one is given.

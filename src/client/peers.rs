@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json};
 
 use super::properties::{age, list, number, span, text, thousands, truth};
-use super::terminal::{BAD, DOUBTFUL, FAINT, Style};
+use super::terminal::{BAD, DOUBTFUL, FAINT, GOOD, Style};
 use super::view::colour_of;
 
 /// Columns of the longest name that is shown whole.
@@ -22,8 +22,8 @@ pub(super) fn table(peers: &Json, style: &Style, now: u64) -> String {
     let width = names.max().unwrap_or(0).clamp(4, LONGEST_NAME);
     let mut out = String::new();
     let head = format!(
-        "{:<width$}  {:<5}  {:<8} {:>11} {:>8} {:>8} {:>8}",
-        "PEER", "KIND", "STATE", "SESSIONS", "BEHIND", "LAG", "MISSING"
+        "{:<width$}  {:<3}  {:<8} {:>11} {:>8} {:>8} {:>8}",
+        "PEER", "FIT", "STATE", "SESSIONS", "BEHIND", "LAG", "MISSING"
     );
     // Writing to a String cannot fail.
     let _ = writeln!(out, "  {}", style.paint("1", &head));
@@ -43,6 +43,7 @@ pub(super) fn table(peers: &Json, style: &Style, now: u64) -> String {
 /// The same, with what came from each.
 pub(super) fn full_table(name: &str, peers: &Json, style: &Style, now: u64) -> String {
     let rows = peers.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<_> = rows.iter().filter_map(Json::as_object).collect();
     if rows.is_empty() {
         return format!("joold@{name} has heard nobody yet\n");
     }
@@ -52,7 +53,7 @@ pub(super) fn full_table(name: &str, peers: &Json, style: &Style, now: u64) -> S
         "FROM", "DATAGRAMS", "RECORDS", "REFUSED", "HEARD"
     );
     let _ = writeln!(out, "\n  {}", style.paint("1", &head));
-    for peer in rows.iter().filter_map(Json::as_object) {
+    for peer in &rows {
         let _ = writeln!(
             out,
             "  {:<LONGEST_NAME$} {:>11} {:>12} {:>8}  {} ago",
@@ -61,6 +62,40 @@ pub(super) fn full_table(name: &str, peers: &Json, style: &Style, now: u64) -> S
             thousands(number(peer, "Records")),
             thousands(number(peer, "Rejected")),
             age(now, number(peer, "LastHeard"))
+        );
+    }
+    out + &comparisons(&rows, style, now)
+}
+
+/// What was found when each was last compared with what is here.
+fn comparisons(rows: &[&Map<String, Json>], style: &Style, now: u64) -> String {
+    let rows = rows.iter().filter(|peer| text(peer, "Kind") == "joold");
+    let mut rows = rows.peekable();
+    let mut out = String::new();
+    if rows.peek().is_none() {
+        return out;
+    }
+    let head = format!(
+        "{:<LONGEST_NAME$} {:>11} {:>12} {:>8}  {}",
+        "COMPARED WITH", "SESSIONS", "DIFFERED", "", "WHEN"
+    );
+    let _ = writeln!(out, "\n  {}", style.paint("1", &head));
+    for peer in rows {
+        let differing = number(peer, "DifferingSessions");
+        let when = match number(peer, "LastVerified") {
+            0 => "not yet".to_owned(),
+            then => format!("{} ago", age(now, then)),
+        };
+        let _ = writeln!(
+            out,
+            "  {:<LONGEST_NAME$} {:>11} {} {:>8}  {when}",
+            shortened(text(peer, "Name"), LONGEST_NAME),
+            thousands(number(peer, "VerifiedSessions")),
+            style.paint(
+                if differing > 0 { BAD } else { "" },
+                &format!("{:>12}", thousands(differing))
+            ),
+            "",
         );
     }
     out
@@ -84,6 +119,11 @@ fn line(out: &mut String, peer: &Map<String, Json>, width: usize, style: &Style)
         "" => ("-", ""),
         state => (state, colour_of(state)),
     };
+    let (fit, fit_colour) = match text(peer, "Fitness") {
+        _ if stock || !truth(peer, "Present") => ("-", ""),
+        _ if truth(peer, "Fit") => ("yes", GOOD),
+        _ => ("NO", BAD),
+    };
     let known = |value: String| if stock { "-".to_owned() } else { value };
     // What it had when it was last heard may be gone with it.
     let now = |value: String| {
@@ -96,8 +136,8 @@ fn line(out: &mut String, peer: &Map<String, Json>, width: usize, style: &Style)
     let missing = number(peer, "Missing");
     let _ = writeln!(
         out,
-        "  {name:<width$}  {:<5}  {} {:>11} {:>8} {:>8} {}",
-        text(peer, "Kind"),
+        "  {name:<width$}  {}  {} {:>11} {:>8} {:>8} {}",
+        style.paint(fit_colour, &format!("{fit:<3}")),
         style.paint(colour, &format!("{state:<8}")),
         now(thousands(number(peer, "Sessions"))),
         now(thousands(number(peer, "Behind"))),
@@ -135,6 +175,12 @@ fn wrong(peer: &Map<String, Json>, now: u64) -> Vec<String> {
     if !truth(peer, "Present") {
         let ago = age(now, number(peer, "LastHeard"));
         wrong.push(format!("not heard for {ago}"));
+    }
+    if truth(peer, "Present") && text(peer, "Kind") == "joold" && !truth(peer, "Fit") {
+        wrong.push(format!(
+            "not fit to take over: {}",
+            text(peer, "FitnessWords")
+        ));
     }
     let drift = list(peer, "Drift").join(", ");
     if !drift.is_empty() {

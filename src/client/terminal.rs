@@ -52,7 +52,7 @@ impl Style {
 
     /// Text for the whole terminal, over what was there, so that nothing flickers. What does not
     /// fit is cut off: a terminal that wraps or scrolls would show the end, and the beginning says
-    /// whether it is safe to fail over.
+    /// whether this node may take over.
     pub(super) fn frame(&self, text: &str) -> String {
         let all = text.lines().count();
         let shown = if all > self.lines {

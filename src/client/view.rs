@@ -45,15 +45,37 @@ pub(super) fn colour_of(state: &str) -> &'static str {
     }
 }
 
-/// Whether it is safe to fail over, and to whom, and how that is painted.
-fn failover(properties: &Map<String, Json>) -> (String, &'static str) {
-    if truth(properties, "FailoverSafe") {
-        let to = text(properties, "FailoverTo");
-        (format!("safe to fail over to {to}"), GOOD)
+/// The two questions of three in the morning, answered: may this node take over, and who has
+/// everything should it die.
+fn answers(properties: &Map<String, Json>) -> (String, &'static str) {
+    let (fit, mut colour) = if truth(properties, "Fit") {
+        ("fit to take over".to_owned(), GOOD)
     } else {
+        let reason = text(properties, "FitnessReason");
+        (format!("NOT fit to take over: {reason}"), BAD)
+    };
+    let failover = if truth(properties, "FailoverSafe") {
+        format!("if it dies, {} has everything", successors(properties))
+    } else {
+        colour = BAD;
         let reason = text(properties, "FailoverReason");
-        (format!("NOT safe to fail over: {reason}"), BAD)
-    }
+        format!("if it dies, NOBODY has everything: {reason}")
+    };
+    (format!("{fit}; {failover}"), colour)
+}
+
+/// The names of those who have everything, and how far behind each is, the best first.
+fn successors(properties: &Map<String, Json>) -> String {
+    let successors = properties.get("Successors").and_then(Json::as_array);
+    let successors = successors.map(Vec::as_slice).unwrap_or_default();
+    let names = successors.iter().filter_map(|who| {
+        let (name, lag) = (who.get(0)?.as_str()?, who.get(1)?.as_u64()?);
+        Some(match lag {
+            0 => name.to_owned(),
+            lag => format!("{name} ({} behind)", span(lag)),
+        })
+    });
+    names.collect::<Vec<_>>().join(", then ")
 }
 
 /// The counters of drops that are not zero, in words; the reasons of rejected records among them.
@@ -107,7 +129,7 @@ impl Rows<'_> {
     }
 }
 
-/// One daemon: whether it is safe to fail over, how it stands, its peers, and the rest.
+/// One daemon: whether its node may take over and who could, how it stands, its peers, and the rest.
 pub(super) fn status(properties: &Map<String, Json>, style: &Style, now: u64) -> String {
     let state = text(properties, "State");
     let mut out = title(properties, style);
@@ -119,6 +141,7 @@ pub(super) fn status(properties: &Map<String, Json>, style: &Style, now: u64) ->
     if state == "synced" {
         standing += ": nothing that the other nodes have is missing here";
     }
+    rows.painted("Fitness", "", &fitness(properties, now));
     rows.painted("State", colour_of(state), &standing);
     rows.row("Reason", text(properties, "StateReason"));
     rows.row("Transfer", &transfer(properties));
@@ -138,14 +161,27 @@ pub(super) fn status(properties: &Map<String, Json>, style: &Style, now: u64) ->
     out + &rows.text
 }
 
+/// The verdict on this node and since when it stands; its reason where the first line does not say it.
+fn fitness(properties: &Map<String, Json>, now: u64) -> String {
+    let fitness = text(properties, "Fitness");
+    if fitness.is_empty() {
+        return String::new();
+    }
+    let since = age(now, number(properties, "FitnessSince"));
+    match (truth(properties, "Fit"), text(properties, "FitnessReason")) {
+        (true, reason) => format!("fit for {since}: {reason}"),
+        (false, _) => format!("not fit for {since} ({fitness})"),
+    }
+}
+
 fn title(properties: &Map<String, Json>, style: &Style) -> String {
     let dot = match text(properties, "State") {
         "waiting" | "" => "○",
         _ => "●",
     };
-    let (failover, colour) = failover(properties);
+    let (answers, colour) = answers(properties);
     let name = format!("joold@{}:", text(properties, "Name"));
-    let lines = style.fold(2, &format!("{name} {failover}"));
+    let lines = style.fold(2, &format!("{name} {answers}"));
     let lines: Vec<String> = lines.iter().map(|line| style.paint(colour, line)).collect();
     format!("{} {}\n", style.paint(colour, dot), lines.join("\n  "))
 }
@@ -250,6 +286,9 @@ fn details(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
     rows.row("Sends to", &destinations(properties));
     if text(properties, "LastError") != text(properties, "StateReason") {
         rows.row("Last error", text(properties, "LastError"));
+    }
+    for problem in list(properties, "OutletProblems") {
+        rows.painted("Outlet", BAD, &problem);
     }
     let files = list(properties, "ConfigurationFiles").join(", ");
     let files = if files.is_empty() { "defaults" } else { &files };
@@ -412,6 +451,8 @@ mod tests {
         let json = r#"{
             "Name": "eth0", "Version": "0.1.0", "State": "synced", "StateSince": 0,
             "FailoverSafe": true, "FailoverTo": "nat64-b", "FailoverReason": "",
+            "Successors": [["nat64-b", 20000]], "Fit": true, "Fitness": "synced",
+            "FitnessReason": "it has every session that the other nodes have", "FitnessSince": 0,
             "NodeName": "nat64-a", "NodeId": "0123456789abcdef", "Namesake": "",
             "JoolVersion": "4.1.13", "Instance": "default", "Pool6": "64:ff9b::/96",
             "RecordFormat": "40", "Sessions": 41233, "KnownSessions": 41230, "Announcing": 3,
@@ -422,8 +463,11 @@ mod tests {
             "SendInterface": "eth0", "ConfigurationFiles": [], "ConfigurationLoaded": 0,
             "Peers": [{ "Kind": "joold", "Name": "nat64-b", "Address": "[fe80::1]:6400",
                         "Present": true, "State": "synced", "Version": "0.1.0",
+                        "Fit": true, "Fitness": "synced", "FitnessWords": "synced",
                         "JoolVersion": "4.1.9", "RecordFormat": "52", "Sessions": 41229,
-                        "Behind": 3, "Lag": 20000, "Missing": 0, "Drift": [], "Datagrams": 7,
+                        "Behind": 3, "Lag": 20000, "Missing": 0, "Drift": [],
+                        "Verifications": 2, "LastVerified": 30000000,
+                        "VerifiedSessions": 41000, "DifferingSessions": 2, "Datagrams": 7,
                         "Records": 12345, "Rejected": 0, "LastHeard": 58000000 },
                       { "Kind": "stock", "Name": "192.0.2.7", "Address": "192.0.2.7:6400",
                         "Present": true, "State": "", "Version": "", "JoolVersion": "",
@@ -452,16 +496,17 @@ mod tests {
     }
 
     #[test]
-    fn the_status_of_a_daemon_begins_with_whether_it_is_safe_to_fail_over() {
+    fn the_status_begins_with_whether_this_node_may_take_over_and_who_could() {
         assert_eq!(
             status(&properties(), &PLAIN, NOW),
-            "● joold@eth0: safe to fail over to nat64-b\n\
+            "● joold@eth0: fit to take over; if it dies, nat64-b (20 ms behind) has everything\n\
+             \x20  Fitness: fit for 1 min 0 s: it has every session that the other nodes have\n\
              \x20    State: synced for 1 min 0 s: nothing that the other nodes have is missing here\n\
              \n\
-             \x20 PEER       KIND   STATE       SESSIONS   BEHIND      LAG  MISSING\n\
-             \x20 nat64-b    joold  synced        41,229        3    20 ms        0\n\
+             \x20 PEER       FIT  STATE       SESSIONS   BEHIND      LAG  MISSING\n\
+             \x20 nat64-b    yes  synced        41,229        3    20 ms        0\n\
              \x20   [fe80::1]:6400, joold 0.1.0, Jool 4.1.9, 52-byte records\n\
-             \x20 192.0.2.7  stock  -                  -        -        -        -\n\
+             \x20 192.0.2.7  -    -                  -        -        -        -\n\
              \x20   192.0.2.7:6400, the stock daemon, which does not tell what it has\n\
              \n\
              \x20     Node: nat64-a, id 0123456789abcdef, joold 0.1.0\n\
@@ -483,14 +528,19 @@ mod tests {
         shows(
             &json!({
                 "State": "waiting", "StateReason": "no module", "FailoverSafe": false,
+                "Fit": false, "Fitness": "no-jool", "FitnessReason": "there is no Jool here",
                 "FailoverTo": "", "FailoverReason": "this node has no Jool", "JoolVersion": "",
+                "OutletProblems": ["no folder"],
                 "Counters": { "strangers": 1200, "received-rejected-pool4": 2,
                               "unsent-no-route": 5, "lost-records": 7 },
                 "ConfigurationProblems": ["a.json: bad"], "Namesake": "[fe80::2]:6400",
                 "LastAudit": {},
             }),
             &[
-                "○ joold@eth0: NOT safe to fail over: this node has no Jool\n",
+                "○ joold@eth0: NOT fit to take over: there is no Jool here; if it dies, NOBODY has \
+                 everything: this node has no Jool\n",
+                "  Fitness: not fit for 1 min 0 s (no-jool)\n",
+                "   Outlet: no folder\n",
                 "State: waiting for 1 min 0 s\n",
                 "Reason: no module\n",
                 "Namesake: [fe80::2]:6400 says that it is this very node",
@@ -534,20 +584,36 @@ mod tests {
         assert!(shown.contains("   20 ms       17\n"), "{shown}");
         let sentence = "    its Jool is not set up as ours: pool4, timeouts; make that the same\n";
         assert!(shown.contains(sentence), "{shown}");
+        let shown = peer(
+            json!({ "Fit": false, "Fitness": "paused", "FitnessWords": "its Jool is paused" }),
+        );
+        assert!(shown.contains("nat64-b    NO   synced"), "{shown}");
+        assert!(
+            shown.contains("    not fit to take over: its Jool is paused\n"),
+            "{shown}"
+        );
         let shown = peer(json!({ "Present": false }));
-        let line = "nat64-b    joold  gone               -        -        -       17\n";
+        let line = "nat64-b    -    gone               -        -        -       17\n";
         assert!(shown.contains(line), "{shown}");
         assert!(shown.contains("    not heard for 2 s\n"), "{shown}");
     }
 
     #[test]
-    fn what_came_from_each_peer_is_listed_in_full() {
-        let shown = peers::full_table("eth0", &properties()["Peers"], &PLAIN, NOW);
+    fn what_came_from_each_peer_and_how_it_compares_is_listed_in_full() {
+        let mut properties = properties();
+        let shown = peers::full_table("eth0", &properties["Peers"], &PLAIN, NOW);
         let line = "  192.0.2.7                        1           10        2  40 s ago\n";
         assert!(
             shown.contains("SESSIONS") && shown.contains(line),
             "{shown}"
         );
+        let end = "\n\
+             \x20 COMPARED WITH             SESSIONS     DIFFERED           WHEN\n\
+             \x20 nat64-b                     41,000            2           30 s ago\n";
+        assert!(shown.ends_with(end), "{shown}");
+        properties["Peers"][0]["LastVerified"] = json!(0);
+        let shown = peers::full_table("eth0", &properties["Peers"], &PLAIN, NOW);
+        assert!(shown.ends_with("  not yet\n"), "{shown}");
     }
 
     #[test]
@@ -596,10 +662,10 @@ mod tests {
         assert_eq!(rates["sent-records"], 750);
         let shown = live(&after, &rates, &PLAIN, NOW);
         for part in [
-            "● joold@eth0: safe to fail over to nat64-b\n",
+            "● joold@eth0: fit to take over; if it dies, nat64-b (20 ms behind) has everything\n",
             "      Sent:       750 records/s in 1 datagrams/s\n",
             "      Gaps:         1 records/s repaired; 14 in all, 0 lost for good\n",
-            "  nat64-b    joold  synced        41,229        3    20 ms        0\n",
+            "  nat64-b    yes  synced        41,229        3    20 ms        0\n",
         ] {
             assert!(shown.contains(part), "{part}:\n{shown}");
         }

@@ -136,6 +136,37 @@ pub(super) const STATISTICS_ADDRESS: Key = Key {
     stock: false,
 };
 
+pub(super) const FAILBACK: Key = Key {
+    name: "failback",
+    accepts: "\"auto\", \"manual\", or an integer from 1 to 86400 (seconds)",
+    default: r#""auto""#,
+    meaning: "When a node that is back takes the traffic back from one that is fit: at once, when an \
+              operator says `jooldctl undrain`, or after so long.",
+    stock: false,
+};
+pub(super) const ALONE_WAIT: Key = Key {
+    name: "alone wait",
+    accepts: "an integer from 0 to 86400 (seconds)",
+    default: "60",
+    meaning: "How long a node that has just started, and hears no other, waits for one before it \
+              counts as fit.",
+    stock: false,
+};
+pub(super) const ACCEPT_DIFFERENCES: Key = Key {
+    name: "accept differences",
+    accepts: "an array of \"pool6\", \"pool4\" and \"timeouts\"",
+    default: r#"["timeouts"]"#,
+    meaning: "Settings of Jool that may differ between nodes that are fit.",
+    stock: false,
+};
+pub(super) const GATE_INTERFACE: Key = Key {
+    name: "gate interface",
+    accepts: "a string with the name of an interface (1 to 15 bytes)",
+    default: "none",
+    meaning: "A dummy interface that is up while this node is fit, and down otherwise.",
+    stock: false,
+};
+
 /// Every key, the stock daemon's first.
 pub const KEYS: &[Key] = &[
     MULTICAST_ADDRESS,
@@ -154,6 +185,10 @@ pub const KEYS: &[Key] = &[
     MAX_SESSIONS,
     JOOL_WAIT,
     STATISTICS_ADDRESS,
+    FAILBACK,
+    ALONE_WAIT,
+    ACCEPT_DIFFERENCES,
+    GATE_INTERFACE,
 ];
 
 /// Every key in a paragraph each, for a terminal.

@@ -27,6 +27,7 @@ pub use problem::{Problem, Problems};
 
 use crate::jool;
 use crate::net::{Interface, Settings};
+use crate::replication::Policy;
 use crate::session::Format;
 
 /// A configuration in which everything fits together.
@@ -46,6 +47,10 @@ pub struct Config {
     pub max_sessions: u32,
     /// Where statistics are given by UDP, if at all.
     pub statistics: Option<SocketAddr>,
+    /// When the node is fit to translate.
+    pub policy: Policy,
+    /// The interface that is up while it is.
+    pub gate: Option<String>,
 }
 
 /// Where a configuration comes from: the stock daemon's command line
@@ -203,6 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::replication::{Difference, Failback};
 
     const STOCK_IPV4: &str = include_str!("../../tests/samples/stock-ipv4.json");
     const STOCK_IPV6: &str = include_str!("../../tests/samples/stock-ipv6.json");
@@ -334,6 +340,12 @@ mod tests {
             node_name: Some("nat64-a".to_owned()),
             max_sessions: 100_000,
             statistics: Some("[::1]:45678".parse().unwrap()),
+            policy: Policy {
+                failback: Failback::Manual,
+                alone_wait: Duration::from_secs(20),
+                accepted: vec![Difference::Pool4],
+            },
+            gate: Some("nat64".to_owned()),
         };
         assert_eq!(config, expected);
     }
@@ -362,9 +374,9 @@ mod tests {
                 assert_eq!(accepted(text), Config::default(), "{}", key.name);
             }
         }
-        // The others have a phrase: the group, both interfaces, `reuseaddr`, the name, and the statistics
+        // The others have a phrase: the group, the interfaces, `reuseaddr`, the name, and the statistics
         // address.
-        assert_eq!(given, KEYS.len() - 6);
+        assert_eq!(given, KEYS.len() - 7);
         assert!(KEYS[0].default.contains(&DEFAULT_GROUP.to_string()));
         assert_eq!(accepted("{}"), Config::default());
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::net::Interface;
+use crate::replication::{Difference, Failback};
 use crate::session::Format;
 
 /// Characters of a value or a name that a message repeats.
@@ -313,6 +314,45 @@ pub(super) fn wait(value: &Value) -> Result<Option<Duration>, String> {
     }
 }
 
+pub(super) fn seconds(value: &Value, range: RangeInclusive<u32>) -> Result<Duration, String> {
+    integer(value, range).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+pub(super) fn failback(value: &Value) -> Result<Failback, String> {
+    match value {
+        Value::String(text) => match text.as_str() {
+            "auto" => Ok(Failback::Auto),
+            "manual" => Ok(Failback::Manual),
+            _ => Err(format!("{} is neither", quoted(text))),
+        },
+        value => seconds(value, 1..=86_400).map(Failback::After),
+    }
+}
+
+pub(super) fn differences(value: &Value) -> Result<Vec<Difference>, String> {
+    let Value::Array(items) = value else {
+        return Err(wrong_type(value));
+    };
+    let mut accepted = Vec::new();
+    for item in items {
+        let text = string(item)?;
+        let mut all = Difference::ALL.into_iter();
+        let what = all.find(|what| what.name() == text);
+        let what = what.ok_or_else(|| format!("{} is none of them", quoted(text)))?;
+        if !accepted.contains(&what) {
+            accepted.push(what);
+        }
+    }
+    Ok(accepted)
+}
+
+pub(super) fn interface_name(value: &Value) -> Result<String, String> {
+    match interface(value)? {
+        Interface::Name(name) => Ok(name),
+        Interface::Address(address) => Err(format!("{address} is an address")),
+    }
+}
+
 pub(super) use crate::net::needs_scope;
 
 #[cfg(test)]
@@ -320,6 +360,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_decided_about_fitness_is_read() {
+        assert_eq!(failback(&json!("manual")), Ok(Failback::Manual));
+        let after = Failback::After(Duration::from_secs(30));
+        assert_eq!(failback(&json!(30)), Ok(after));
+        let both = vec![Difference::Pool4, Difference::Timeouts];
+        let given = json!(["pool4", "timeouts", "pool4"]);
+        assert_eq!(differences(&given), Ok(both));
+        assert_eq!(differences(&json!([])), Ok(Vec::new()));
+        assert_eq!(interface_name(&json!("nat64")), Ok("nat64".to_owned()));
+        refused(
+            failback,
+            &[(json!("never"), "neither"), (json!(0), "range")],
+        );
+        refused(failback, &[(json!(true), "wrong type")]);
+        refused(differences, &[(json!(["mtu"]), "none of them")]);
+        refused(
+            differences,
+            &[(json!([1]), "wrong type"), (json!("pool4"), "wrong type")],
+        );
+        refused(interface_name, &[(json!("192.0.2.1"), "is an address")]);
+    }
 
     fn services(name: &str) -> Result<Option<u16>, String> {
         match name {

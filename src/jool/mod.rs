@@ -85,6 +85,8 @@ pub struct Instance {
     pub pool6: Prefix,
     /// The masks of its clients.
     pub pool4: Pool4,
+    /// It was told not to translate (`manually-enabled` is false).
+    pub is_paused: bool,
     /// The session timeouts.
     pub timeouts: Timeouts,
     /// What had to be set, because it was otherwise.

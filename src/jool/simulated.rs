@@ -42,6 +42,8 @@ struct Module {
     timeouts: Timeouts,
     /// Whether the instance is there.
     present: bool,
+    /// Whether it was told not to translate.
+    paused: bool,
     enabled: bool,
     deadline: Duration,
     capacity: usize,
@@ -104,7 +106,7 @@ impl Module {
     }
 
     fn translate(&mut self, session: Session, now: Instant) {
-        if !self.present {
+        if !self.present || self.paused {
             return;
         }
         self.counters.translated += 1;
@@ -213,6 +215,7 @@ impl Simulated {
             version,
             timeouts: Timeouts::default(),
             present: true,
+            paused: false,
             enabled: false,
             deadline: DEFAULT_DEADLINE,
             capacity: DEFAULT_CAPACITY,
@@ -359,6 +362,11 @@ impl Handle {
         module.acknowledged = true;
     }
 
+    /// What `jool global update manually-enabled` does.
+    pub fn pause(&self, paused: bool) {
+        self.lock().paused = paused;
+    }
+
     /// What `jool global update ss-enabled false` does.
     pub fn disable_session_sync(&self) {
         self.lock().enabled = false;
@@ -409,6 +417,7 @@ impl Jool for Simulated {
             format: module.version.format(),
             pool6: Prefix::WELL_KNOWN,
             pool4: pool4(),
+            is_paused: module.paused,
             timeouts: module.timeouts,
             repairs,
             unrepaired: None,

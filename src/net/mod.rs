@@ -12,6 +12,7 @@
 mod batch;
 mod counters;
 mod error;
+mod gate;
 mod interface;
 mod link;
 mod network;
@@ -22,6 +23,7 @@ mod watch;
 
 pub use counters::{Counters, SendErrors, SendFailure};
 pub use error::OpenError;
+pub use gate::{GateError, set_up};
 pub use interface::{Interface, InterfaceError};
 pub use link::InterfaceEvent;
 pub use network::{Datagram, Network};

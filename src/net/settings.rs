@@ -77,6 +77,11 @@ impl Settings {
         peers.any(|peer| place(peer) == place(&address))
     }
 
+    /// Whether whatever is sent to one node is heard by all: it goes to the group then.
+    pub fn is_shared(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     /// The peers that are this very node: its port, and one of its addresses that it listens on.
     pub(super) fn own_peers(&self) -> Vec<SocketAddr> {
         let listens = self.listen_address();

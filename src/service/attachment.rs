@@ -8,6 +8,7 @@ use super::node::Node;
 use super::snapshot::State;
 use super::{Failure, journal, messages};
 use crate::jool::{Instance, Jool, Refusal, Unavailable};
+use crate::replication::Fitness;
 
 /// How often the instance is looked for, and its settings are looked at. Nothing tells when they
 /// change.
@@ -36,7 +37,7 @@ impl<J: Jool> Node<J> {
                 CHECK_INTERVAL
             };
         let mut found = self.jool.attach();
-        if found.is_err() && self.attached {
+        if found.is_err() && (self.attached || self.engine.fitness() == Fitness::Unknown) {
             // An answer that was lost is no lost Jool.
             found = self.jool.attach();
         }

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 
 use super::messages;
 use super::node::{Node, addresses, open_statistics};
+use super::outlets::FOLDER;
 use crate::config::{self, Sources};
 use crate::jool::Jool;
 
@@ -68,6 +69,12 @@ impl<J: Jool> Node<J> {
             self.statistics = statistics;
         }
         self.engine.set_format(config.record_format);
+        self.engine.set_shared(config.network.is_shared());
+        if config.policy != self.config.policy {
+            self.engine
+                .set_policy(Instant::now(), config.policy.clone());
+        }
+        self.outlets.set_interface(config.gate.as_ref());
         if config.jool != self.config.jool {
             if config.jool.instance != self.config.jool.instance {
                 self.attached = false;
@@ -102,6 +109,32 @@ impl<J: Jool> Node<J> {
         let _ = outcome.send(result);
     }
 
+    /// Has the traffic moved to another node.
+    pub(super) fn drain_traffic(&mut self, anyway: bool) -> Result<(), String> {
+        if !anyway {
+            self.engine.may_drain()?;
+        }
+        self.keep_drained(true)?;
+        self.engine.drain(Instant::now());
+        Ok(())
+    }
+
+    /// Has the traffic moved back.
+    pub(super) fn undrain_traffic(&mut self) -> Result<(), String> {
+        self.keep_drained(false)?;
+        self.engine.undrain(Instant::now());
+        Ok(())
+    }
+
+    fn keep_drained(&self, is_drained: bool) -> Result<(), String> {
+        let Some(files) = self.outlets.files() else {
+            return Ok(());
+        };
+        files.keep_drained(is_drained).map_err(|error| {
+            format!("that cannot be kept over a restart of the daemon: {FOLDER}: {error}")
+        })
+    }
+
     /// Begins to compare everything.
     pub(super) fn resync(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
         let result = if self.attached {
@@ -112,6 +145,16 @@ impl<J: Jool> Node<J> {
         };
         // Whoever asked may be gone.
         let _ = outcome.send(result);
+    }
+
+    /// Begins to compare with each of the other nodes.
+    pub(super) fn verify(&mut self) -> Result<(), String> {
+        if !self.attached {
+            return Err("there is no Jool whose sessions could be compared".to_owned());
+        }
+        self.engine.may_verify()?;
+        self.engine.verify(Instant::now());
+        Ok(())
     }
 }
 
@@ -154,6 +197,7 @@ mod tests {
                 config,
                 sources: Some(sources),
                 socket: None,
+                files: None,
             };
             let node = Node::open(setup, jool).unwrap();
             Self { node, file, port }

@@ -13,6 +13,15 @@ pub(super) enum Command {
     Advertise,
     /// Compare everything with our own Jool and with another node.
     Resync,
+    /// Compare what is known here with what each of the other nodes knows.
+    Verify,
+    /// Make this node unfit, if another one is fit or anyway.
+    Drain {
+        /// Whether or not another node could take over.
+        anyway: bool,
+    },
+    /// Take that back.
+    Undrain,
 }
 
 /// A command and where its outcome goes: a number, or a sentence about what was wrong.
@@ -68,6 +77,35 @@ impl Control {
     /// Why that is not possible now.
     pub async fn resync(&self) -> Result<(), String> {
         self.ask(Command::Resync).await.map(drop)
+    }
+
+    /// Begins to compare what is known here with what each of the other nodes knows, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not possible now.
+    pub async fn verify(&self) -> Result<(), String> {
+        self.ask(Command::Verify).await.map(drop)
+    }
+
+    /// Makes this node unfit, so that what acts on that moves its traffic to another one. Kept over a
+    /// restart of the daemon, not a boot.
+    ///
+    /// # Errors
+    ///
+    /// Why no other node would take over with everything, unless it is to be done anyway; or why it
+    /// cannot be kept.
+    pub async fn drain(&self, anyway: bool) -> Result<(), String> {
+        self.ask(Command::Drain { anyway }).await.map(drop)
+    }
+
+    /// Takes that back; also has a node that holds back take the traffic.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be kept.
+    pub async fn undrain(&self) -> Result<(), String> {
+        self.ask(Command::Undrain).await.map(drop)
     }
 
     async fn ask(&self, command: Command) -> Result<u64, String> {

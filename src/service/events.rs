@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::messages;
 use super::node::Node;
 use crate::jool::Jool;
-use crate::replication::{Event, State};
+use crate::replication::{Event, Fitness, State};
 
 /// Events of a kind that are told in a minute: what strangers make up does not hide the rest.
 const MOST_OF_A_KIND: u32 = 20;
@@ -59,6 +59,8 @@ impl Told {
 /// A state is written to the log when it has lasted so long: a datagram that was lost is repaired
 /// long before.
 const LASTING: Duration = Duration::from_secs(1);
+/// That no node has everything is written when it has lasted so long.
+const UNSAFE: Duration = Duration::from_secs(3);
 
 impl<J: Jool> Node<J> {
     /// Writes what happened to the log.
@@ -79,7 +81,7 @@ impl<J: Jool> Node<J> {
 
     /// Writes the state to the log if it is another one than was last written.
     pub(super) fn tell_state(&mut self, now: Instant) {
-        let state = self.engine.state();
+        let state = self.engine.shown_state();
         if state != self.seen_state.0 {
             self.seen_state = (state, now);
         }
@@ -102,10 +104,57 @@ impl<J: Jool> Node<J> {
                 MESSAGE_ID = messages::DEGRADED.id,
                 JOOLD_STATE = state.name(),
                 "degraded: {}",
-                self.engine.status(now).reasons.join("; ")
+                self.engine.status(now).degraded_reason()
             ),
             // Told when they are entered.
             State::Waiting | State::Joining => {}
+        }
+    }
+}
+
+/// Whether a failover was safe when that was last told, and since when it is otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FailoverTold {
+    was_safe: bool,
+    otherwise_since: Option<Instant>,
+}
+
+impl<J: Jool> Node<J> {
+    /// Writes to the log whether another node could take over, if that is no longer as it was.
+    pub(super) fn tell_failover(&mut self, now: Instant) {
+        let failover = self.snapshot.borrow().status.failover.clone();
+        let is_safe = failover.is_ok();
+        let told = self.told_failover.get_or_insert(FailoverTold {
+            // Nobody expects a daemon that has just started to have anybody.
+            was_safe: false,
+            otherwise_since: None,
+        });
+        if is_safe == told.was_safe {
+            told.otherwise_since = None;
+            return;
+        }
+        let since = *told.otherwise_since.get_or_insert(now);
+        if now < since + if is_safe { LASTING } else { UNSAFE } {
+            return;
+        }
+        *told = FailoverTold {
+            was_safe: is_safe,
+            otherwise_since: None,
+        };
+        match failover {
+            Ok(successors) => {
+                let names: Vec<_> = successors.iter().map(|who| who.name.as_str()).collect();
+                info!(
+                    MESSAGE_ID = messages::FAILOVER_SAFE.id,
+                    JOOLD_PEER = names.first().copied().unwrap_or_default(),
+                    "if this node dies, every session is with {}",
+                    names.join(" and ")
+                );
+            }
+            Err(reason) => warn!(
+                MESSAGE_ID = messages::FAILOVER_UNSAFE.id,
+                "if this node dies, NO node has every session: {reason}"
+            ),
         }
     }
 }
@@ -156,6 +205,18 @@ fn tell(event: &Event) {
             JOOLD_SESSIONS = sessions,
             "{sessions} sessions ended on {name} while it was not heard, and end here now"
         ),
+        Event::Differed {
+            name,
+            sessions,
+            took,
+        } => error!(
+            MESSAGE_ID = messages::DIFFERED.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_SESSIONS = sessions,
+            "{sessions} sessions of {name} were not here as they are there, though nothing was known to \
+             be missing; they are now, after {} ms. This should never be: please report it",
+            took.as_millis()
+        ),
         Event::Lost { name, records } => warn!(
             MESSAGE_ID = messages::RECORDS_LOST.id,
             JOOLD_PEER = name.as_str(),
@@ -184,11 +245,41 @@ fn tell(event: &Event) {
             "{} of our own Jool and of {name}'s are the same again",
             what.name()
         ),
+        Event::Fitness(fitness, reason) if fitness.is_fit() => info!(
+            MESSAGE_ID = messages::FIT.id,
+            JOOLD_FITNESS = fitness.name(),
+            "this node is fit to take over: {reason}"
+        ),
+        // What passes by itself, or is what somebody wanted.
+        Event::Fitness(
+            fitness @ (Fitness::NoJool
+            | Fitness::Joining
+            | Fitness::Loading
+            | Fitness::Waiting
+            | Fitness::Held
+            | Fitness::Drained),
+            reason,
+        ) => info!(
+            MESSAGE_ID = messages::UNFIT.id,
+            JOOLD_FITNESS = fitness.name(),
+            "this node is NOT fit to take over: {reason}"
+        ),
+        Event::Fitness(fitness, reason) => warn!(
+            MESSAGE_ID = messages::UNFIT.id,
+            JOOLD_FITNESS = fitness.name(),
+            "this node is NOT fit to take over: {reason}"
+        ),
         Event::Namesake(address) => error!(
             MESSAGE_ID = messages::NAMESAKE.id,
             JOOLD_ADDRESS = %address,
             "{address} says that it is this very node, so neither hears the other; set another \
              \"node name\" in one of the two"
+        ),
+        Event::BeganAgain { name } => error!(
+            MESSAGE_ID = messages::BEGAN_AGAIN.id,
+            JOOLD_PEER = name.as_str(),
+            "{name} knows more of what this run of the daemon announced than this node does: the \
+             machine, or its clock, was set back; everything is announced again, in another run"
         ),
         Event::ForeignVersion(address) => warn!(
             MESSAGE_ID = messages::FOREIGN_VERSION.id,

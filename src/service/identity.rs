@@ -20,6 +20,8 @@ pub(super) fn settings(config: &Config) -> replication::Settings {
         name: name(config),
         format: config.record_format,
         most_sessions: usize::try_from(config.max_sessions).unwrap_or(usize::MAX),
+        is_shared: config.network.is_shared(),
+        policy: config.policy.clone(),
         ..replication::Settings::default()
     }
 }

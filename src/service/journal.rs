@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::snapshot::{Snapshot, State};
 use crate::jool::Instance;
+use crate::replication;
 
 /// What is logged; there is one log.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
@@ -160,12 +161,20 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
     };
     let status = &snapshot.status;
     let there = status.peers.iter().filter(|peer| peer.present).count();
+    let fit = if status.fitness.is_fit() {
+        "fit".to_owned()
+    } else {
+        format!("NOT FIT ({})", status.fitness.words())
+    };
     let failover = match &status.failover {
-        Ok(name) => format!("{name} can take over"),
+        Ok(successors) => {
+            let names: Vec<_> = successors.iter().map(|who| who.name.as_str()).collect();
+            format!("{} can take over", names.join(", "))
+        }
         Err(reason) => format!("no failover: {reason}"),
     };
     let mut text = format!(
-        "{}, {} sessions in Jool {}, {there} {}, {failover}",
+        "{}, {fit}, {} sessions in Jool {}, {there} {}, {failover}",
         status.state,
         snapshot.sessions,
         instance.version,
@@ -174,8 +183,9 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
     if let Some(transfer) = &status.transfer {
         text += &format!(", {} % from {}", transfer.percent, transfer.donor);
     }
-    if !status.reasons.is_empty() {
-        text += &format!("; {}", snapshot.reason());
+    let reason = snapshot.reason();
+    if !reason.is_empty() && status.state == replication::State::Degraded {
+        text += &format!("; {reason}");
     }
     text
 }

@@ -132,12 +132,21 @@ pub const DRIFT: Message = Message {
     id: "105e191d629649ab926b0f91fae94880",
     name: "drift",
 };
+/// Sessions of another node were not here as they are there, and nothing had told.
+pub const DIFFERED: Message = Message {
+    id: "4261b3dd736e40dba48fa18b02d1924b",
+    name: "differed",
+};
 /// Another node says that it is this one.
 pub const NAMESAKE: Message = Message {
     id: "a0f50c1736474e949a29fdcd59bd540d",
     name: "namesake",
 };
-
+/// This run of the daemon was there before: the machine or its clock was set back.
+pub const BEGAN_AGAIN: Message = Message {
+    id: "939cf311e99b4911b0c4f679276f132a",
+    name: "began again",
+};
 /// Another node, or a program that is none, speaks another version of the protocol.
 pub const FOREIGN_VERSION: Message = Message {
     id: "91d39ca8410e446ea6fdf166dc03711b",
@@ -152,6 +161,32 @@ pub const SOCKET_ELSEWHERE: Message = Message {
 pub const UNREPAIRED: Message = Message {
     id: "2703cb21a58a4f4682f74d514e711133",
     name: "settings refused",
+};
+
+/// This node may translate in another one's place.
+pub const FIT: Message = Message {
+    id: "2c08a1ba5fda462eab49e253a730d505",
+    name: "fit",
+};
+/// It may not, for the reason given.
+pub const UNFIT: Message = Message {
+    id: "ce76393152714b168ffae73cd8f6a978",
+    name: "not fit",
+};
+/// Another node has every session of this one.
+pub const FAILOVER_SAFE: Message = Message {
+    id: "8a116b1d487e4e18b417eb519cf95239",
+    name: "failover safe",
+};
+/// None has, for the reason given.
+pub const FAILOVER_UNSAFE: Message = Message {
+    id: "b4a063df511f4c84883fe9082c045170",
+    name: "failover not safe",
+};
+/// What acts on whether this node is fit cannot be told.
+pub const OUTLET_FAILED: Message = Message {
+    id: "392944a2e8dc44aebd38c7035d9ee3f2",
+    name: "outlet failed",
 };
 
 /// Every message.
@@ -180,10 +215,17 @@ pub const MESSAGES: &[Message] = &[
     RECORDS_LOST,
     AUDITED,
     DRIFT,
+    DIFFERED,
     NAMESAKE,
+    BEGAN_AGAIN,
     FOREIGN_VERSION,
     SOCKET_ELSEWHERE,
     UNREPAIRED,
+    FIT,
+    UNFIT,
+    FAILOVER_SAFE,
+    FAILOVER_UNSAFE,
+    OUTLET_FAILED,
 ];
 
 #[cfg(test)]

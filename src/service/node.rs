@@ -11,7 +11,8 @@ use tracing::{debug, error, info, warn};
 use super::attachment::{BUSY, REFUSAL_CHECK};
 use super::audit::Reading;
 use super::control::{Command, Control, Request};
-use super::events::Told;
+use super::events::{FailoverTold, Told};
+use super::outlets::{Files, Outlets};
 use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
@@ -54,6 +55,8 @@ pub struct Setup {
     pub sources: Option<Sources>,
     /// A UDP socket to use in place of an own one, if it listens at the right place.
     pub socket: Option<OwnedFd>,
+    /// Where it is kept and told whether the node is fit; `None`: nowhere.
+    pub files: Option<Files>,
 }
 
 /// One node: its Jool, its network, and what is between them.
@@ -92,6 +95,9 @@ pub struct Node<J> {
     pub(super) reported: Counters,
     pub(super) last_refusal: Option<String>,
     pub(super) next_report: Instant,
+    pub(super) outlets: Outlets,
+    /// Whether a failover was safe when that was last written to the log; and another answer, since when.
+    pub(super) told_failover: Option<FailoverTold>,
     pub(super) systemd: Systemd,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) requests: mpsc::Receiver<Request>,
@@ -105,15 +111,25 @@ impl<J: Jool> Node<J> {
             config,
             sources,
             socket,
+            files,
         } = setup;
         let network = open_network(&config.network, socket).map_err(Failure::Network)?;
         let statistics = open_statistics(config.statistics, None)?;
         let now = Instant::now();
         let (commands, requests) = mpsc::channel(16);
-        let engine = Engine::new(now, identity::settings(&config));
+        let engine = Engine::new(
+            now,
+            replication::Settings {
+                is_drained: files.as_ref().is_some_and(Files::is_drained),
+                resumes: files.as_ref().is_some_and(Files::was_fit),
+                ..identity::settings(&config)
+            },
+        );
+        let outlets = Outlets::new(files, config.gate.clone(), !Systemd::is_there());
         let snapshot = watch::Sender::new(Snapshot {
             state: State::Waiting("starting".to_owned()),
             since: SystemTime::now(),
+            fitness_since: SystemTime::now(),
             instance: config.jool.instance.clone(),
             sessions: 0,
             addresses: addresses(&network, &config),
@@ -125,6 +141,7 @@ impl<J: Jool> Node<J> {
             status: engine.status(now),
             counters: Counters::default(),
             last_error: String::new(),
+            outlet_problems: Vec::new(),
         });
         Ok(Self {
             jool,
@@ -153,6 +170,8 @@ impl<J: Jool> Node<J> {
             reported: Counters::default(),
             last_refusal: None,
             next_report: now,
+            outlets,
+            told_failover: None,
             systemd: Systemd::default(),
             control: Control {
                 commands,
@@ -197,6 +216,15 @@ impl<J: Jool> Node<J> {
                 }
                 Turn::Request((Command::Advertise, outcome)) => self.advertise(outcome),
                 Turn::Request((Command::Resync, outcome)) => self.resync(outcome),
+                Turn::Request((Command::Verify, outcome)) => {
+                    let _ = outcome.send(self.verify().map(|()| 0));
+                }
+                Turn::Request((Command::Drain { anyway }, outcome)) => {
+                    let _ = outcome.send(self.drain_traffic(anyway).map(|()| 0));
+                }
+                Turn::Request((Command::Undrain, outcome)) => {
+                    let _ = outcome.send(self.undrain_traffic().map(|()| 0));
+                }
                 Turn::Continue => {}
             }
             // Waiting for a socket that is ready takes none of tokio's budget: without this a flood
@@ -438,8 +466,8 @@ impl<J: Jool> Node<J> {
         };
         // An instance that was removed and added again between two looks has everything but its
         // sessions.
-        if self.attached && before > 0 && (sessions == 0 || sessions < before / 2) {
-            self.engine.handle_loss();
+        if self.attached && sessions < before.div_ceil(2) {
+            self.engine.handle_fewer(Instant::now(), sessions);
         }
         let status = self.engine.status(Instant::now());
         let counters = self.counters;
@@ -451,12 +479,17 @@ impl<J: Jool> Node<J> {
             if snapshot.state_name() != before.state_name() {
                 snapshot.since = SystemTime::now();
             }
+            if snapshot.status.fitness != before.status.fitness {
+                snapshot.fitness_since = SystemTime::now();
+            }
             *snapshot != before
         });
         let status = journal::status(&self.snapshot.borrow());
         self.systemd.status(status);
         self.systemd.alive();
+        self.show_fitness();
         self.tell_state(Instant::now());
+        self.tell_failover(Instant::now());
         if self.attached {
             self.systemd.ready();
         } else {
@@ -464,15 +497,39 @@ impl<J: Jool> Node<J> {
         }
     }
 
-    /// Shows another state soon, not only with the next check.
+    /// Shows another verdict at once, and another state soon, not only with the next check.
     fn publish_state(&mut self) {
         let now = Instant::now();
-        let shown = self.snapshot.borrow().status.state;
-        if self.engine.state() != shown && now >= self.state_shown + STATE_INTERVAL {
+        let (state, fitness) = {
+            let status = &self.snapshot.borrow().status;
+            (status.state, status.fitness)
+        };
+        let is_another = self.engine.shown_state() != state;
+        if self.engine.fitness() != fitness
+            || is_another && now >= self.state_shown + STATE_INTERVAL
+        {
             self.state_shown = now;
             self.count();
             self.publish();
         }
+    }
+
+    /// Tells what acts on it whether this node is fit.
+    fn show_fitness(&mut self) {
+        // One that nothing shows to be right is not renewed, should this daemon not get further than the last.
+        if !self.engine.is_inherited()
+            && self.outlets.show(self.engine.fitness(), SystemTime::now())
+        {
+            for problem in &self.outlets.problems {
+                error!(MESSAGE_ID = messages::OUTLET_FAILED.id, "{problem}");
+            }
+        }
+        let problems = &self.outlets.problems;
+        self.snapshot.send_if_modified(|snapshot| {
+            let is_another = snapshot.outlet_problems != *problems;
+            snapshot.outlet_problems.clone_from(problems);
+            is_another
+        });
     }
 
     /// Keeps what went wrong for whoever looks.

@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub state: State,
     /// Since when.
     pub since: SystemTime,
+    /// Since when the verdict on its fitness is what it is.
+    pub fitness_since: SystemTime,
     /// Name of the Jool instance that it is for.
     pub instance: String,
     /// Sessions in that Jool.
@@ -38,6 +40,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// The latest thing that went wrong with Jool or the network, in words; empty: nothing yet.
     pub last_error: String,
+    /// Why what acts on whether this node is fit cannot be told; empty: it can.
+    pub outlet_problems: Vec<String>,
 }
 
 impl Snapshot {
@@ -49,11 +53,31 @@ impl Snapshot {
         }
     }
 
+    /// Who would take over best; empty: nobody has everything.
+    pub fn failover_to(&self) -> String {
+        let successors = self.status.failover.as_deref().unwrap_or_default();
+        successors
+            .first()
+            .map_or_else(String::new, |who| who.name.clone())
+    }
+
+    /// Why nobody has everything; empty: somebody has.
+    pub fn failover_reason(&self) -> String {
+        self.status
+            .failover
+            .as_ref()
+            .err()
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// Why it is so; empty if it is synced.
     pub fn reason(&self) -> String {
         match &self.state {
             State::Waiting(reason) => reason.clone(),
-            State::Running(_) if !self.status.reasons.is_empty() => self.status.reasons.join("; "),
+            State::Running(_) if self.status.state == replication::State::Degraded => {
+                self.status.degraded_reason()
+            }
             State::Running(_) => match (self.status.state, &self.status.transfer) {
                 (replication::State::Joining, Some(transfer)) => {
                     format!("the sessions of {} are on their way", transfer.donor)

@@ -69,6 +69,11 @@ impl Default for Systemd {
 }
 
 impl Systemd {
+    /// Whether systemd runs this process, and does what is left to do when it has ended.
+    pub(super) fn is_there() -> bool {
+        std::env::var_os("NOTIFY_SOCKET").is_some()
+    }
+
     /// The service is up; said once.
     pub(super) fn ready(&mut self) {
         if !self.ready {

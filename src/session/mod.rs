@@ -111,6 +111,13 @@ pub struct Session {
     pub lifetime: u32,
 }
 
+/// Whether a session of this protocol that counts down from this ends before the lifetime that it may have
+/// had in an earlier state.
+#[inline]
+fn ends_early(protocol: Protocol, timer: Timer) -> bool {
+    protocol == Protocol::Tcp && timer == Timer::Transitory
+}
+
 /// A node's session timeouts in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -165,6 +172,12 @@ impl Session {
     pub fn clamped(mut self, timeouts: &Timeouts) -> Self {
         self.lifetime = self.lifetime.min(timeouts.of(self.id.protocol, self.timer));
         self
+    }
+
+    /// Whether it ends before the lifetime that it may have had in an earlier state.
+    #[inline]
+    pub fn ends_early(&self) -> bool {
+        ends_early(self.id.protocol, self.timer)
     }
 
     /// What is left of it so many milliseconds later.

@@ -31,6 +31,11 @@ impl Pool4 {
         }
     }
 
+    /// Whether there is nothing in it, so that the NAT64 masks with its node's own addresses.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The same bytes for the same pool4, in whatever order it was read: of each range the protocol,
     /// the first and the last address, the first and the last port, in network order.
     pub fn octets(&self) -> impl Iterator<Item = u8> {

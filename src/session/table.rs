@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
-use super::{Identity, Session, Stamp, State, Timeouts, Timer};
+use super::{Identity, Session, Stamp, State, Timeouts, Timer, ends_early};
 
 /// Entries that are allocated together.
 const CHUNK: usize = 1024;
@@ -68,16 +68,14 @@ impl Marks {
     pub const BACKLOG: Self = Self(4);
     /// It was found in our own Jool, or arrived, since the latest audit began.
     pub const SEEN: Self = Self(8);
-    /// Another node has told of it since the latest reading of a whole table began.
-    pub const TOLD: Self = Self(16);
     /// What is known of it was read in our own Jool's table.
-    pub const READ: Self = Self(32);
+    pub const READ: Self = Self(16);
     /// Our own Jool has told something later than the record at the entry's place.
-    pub const LOCAL: Self = Self(64);
-    /// It is known to have ended elsewhere, and ends here soon: nobody is told of it.
-    pub const ENDED: Self = Self(128);
+    pub const LOCAL: Self = Self(32);
+    /// It has ended, and is kept because another node may think that it lives.
+    pub const ENDED: Self = Self(64);
     /// The slot holds nothing.
-    const VACANT: Self = Self(256);
+    const VACANT: Self = Self(128);
 
     /// Whether this mark is there.
     #[inline]
@@ -111,10 +109,16 @@ impl Entry {
         }
     }
 
-    /// Whether others are told of it.
+    /// Whether it ends before the lifetime that it had in an earlier state.
+    #[inline]
+    pub fn ends_early(&self) -> bool {
+        ends_early(self.id.protocol, self.timer)
+    }
+
+    /// Whether others are told of it: it lives, or has ended earlier than they may think.
     #[inline]
     pub fn is_told(&self, now: u64) -> bool {
-        self.expires > now && !self.marks.has(Marks::ENDED)
+        self.expires > now || self.ends_early()
     }
 
     /// When the session's latest packet was translated, as far as its lifetime tells.

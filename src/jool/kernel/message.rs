@@ -58,6 +58,7 @@ pub(super) mod root {
 
 /// Settings of an instance.
 pub(super) mod global {
+    pub(in super::super) const MANUALLY_ENABLED: u16 = 1;
     pub(in super::super) const POOL6: u16 = 2;
     pub(in super::super) const TCP_EST_TIMEOUT: u16 = 20;
     pub(in super::super) const TCP_TRANS_TIMEOUT: u16 = 21;

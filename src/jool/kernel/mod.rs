@@ -538,6 +538,7 @@ fn name_field(name: &str) -> [u8; NAME] {
 /// The settings of an instance that matter here.
 #[derive(Default)]
 struct Globals {
+    manually_enabled: Option<u32>,
     pool6: Option<Prefix>,
     timeouts: [Option<u32>; 4],
     enabled: Option<u32>,
@@ -563,6 +564,7 @@ impl Globals {
         };
         let [established, transitory, udp, icmp] = &mut self.timeouts;
         match kind {
+            global::MANUALLY_ENABLED => self.manually_enabled = Some(number),
             global::TCP_EST_TIMEOUT => *established = Some(number),
             global::TCP_TRANS_TIMEOUT => *transitory = Some(number),
             global::UDP_TIMEOUT => *udp = Some(number),
@@ -599,6 +601,7 @@ impl Globals {
                 icmp,
             },
             pool4,
+            is_paused: self.manually_enabled == Some(0),
             repairs: Vec::new(),
             unrepaired: None,
         })
