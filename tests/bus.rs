@@ -70,6 +70,7 @@ fn the_properties_tell_what_an_operator_asks() {
         ("StateReason", String::new()),
         ("FailoverTo", "active".to_owned()),
         ("FailoverReason", String::new()),
+        ("Fitness", "synced".to_owned()),
         ("NodeName", "standby".to_owned()),
         ("Namesake", String::new()),
         ("Instance", "default".to_owned()),
@@ -89,7 +90,10 @@ fn the_properties_tell_what_an_operator_asks() {
     assert_eq!(list("ConfigurationProblems"), [""; 0]);
     assert_eq!(list("ConfiguredPeers"), [format!("127.0.0.1:{}", ports[0])]);
     let year_2020 = 1_577_836_800_000_000;
-    for property in ["StateSince", "ConfigurationLoaded"] {
+    assert!(client.property::<bool>("standby", "Fit"));
+    let successors: Vec<(String, u64)> = client.property("standby", "Successors");
+    assert_eq!(successors[0].0, "active");
+    for property in ["StateSince", "FitnessSince", "ConfigurationLoaded"] {
         let time: u64 = client.property("standby", property);
         assert!(time > year_2020, "{property}: {time}");
     }
@@ -129,6 +133,8 @@ fn the_properties_tell_what_an_operator_asks() {
         ("Kind", "joold"),
         ("Name", "active"),
         ("State", "synced"),
+        ("Fitness", "synced"),
+        ("FitnessWords", "synced"),
         ("Version", env!("CARGO_PKG_VERSION")),
         ("JoolVersion", "4.1.15"),
         ("RecordFormat", "40"),
@@ -136,8 +142,11 @@ fn the_properties_tell_what_an_operator_asks() {
         assert_eq!(*peer[key], Variant::from(expected), "{key}");
     }
     assert_eq!(*peer["Present"], Variant::from(true));
+    for key in ["Verifications", "LastVerified", "DifferingSessions"] {
+        assert_eq!(number(key), 0, "{key}");
+    }
     let drift = Vec::<String>::try_from(peer["Drift"].clone()).unwrap();
-    assert_eq!((drift, peer.len()), (Vec::new(), 17), "{peer:?}");
+    assert_eq!((drift, peer.len()), (Vec::new(), 24), "{peer:?}");
 
     let all = client.properties("standby");
     let declared = include_str!("../dbus/mx.jool.Joold1.xml");
@@ -228,6 +237,40 @@ fn a_resync_compares_the_tables() {
 }
 
 #[test]
+fn a_verification_compares_with_the_other_nodes_and_tells_it_of_each() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = [free_port(), free_port()];
+    let standby = bus.joold("standby", (ports[1], ports[0]), 0);
+    standby.logs("on the system bus");
+    let client = bus.client();
+    let verify = || client.call::<()>("standby", (PATH, INTERFACE, "Verify"), &());
+    let active = bus.joold("active", (ports[0], ports[1]), 200);
+    active.logs("on the system bus");
+    wait_until("both are synced", || {
+        ["standby", "active"]
+            .iter()
+            .all(|name| client.property::<String>(name, "State") == "synced")
+    });
+    let peer = || {
+        let mut peers: Vec<HashMap<String, OwnedVariant>> = client.property("standby", "Peers");
+        peers.pop().unwrap()
+    };
+    let number =
+        |peer: &HashMap<String, OwnedVariant>, key: &str| u64::try_from(peer[key].clone()).unwrap();
+    verify().unwrap();
+    let first = wait_for("a verification", || {
+        Some(peer()).filter(|peer| number(peer, "Verifications") == 1)
+    });
+    let year_2020 = 1_577_836_800_000_000;
+    assert!(number(&first, "LastVerified") > year_2020, "{first:?}");
+    assert_eq!(number(&first, "DifferingSessions"), 0, "{first:?}");
+    verify().unwrap();
+    wait_until("another one", || number(&peer(), "Verifications") == 2);
+    let counters: BTreeMap<String, u64> = client.property("standby", "Counters");
+    assert_eq!(counters["verifications"], 2);
+}
+
+#[test]
 fn a_reload_is_all_or_nothing_and_names_every_problem() {
     let Some(bus) = Bus::start() else { return };
     let ports = (free_port(), free_port());
@@ -287,7 +330,8 @@ fn states_and_peers_are_announced() {
     assert_eq!(failover, "this node has no Jool");
     let advertised = client.call::<u64>("standby", (PATH, INTERFACE, "Advertise"), &());
     let compared = client.call::<()>("standby", (PATH, INTERFACE, "Resync"), &());
-    for error in [error_of(advertised), error_of(compared)] {
+    let verified = client.call::<()>("standby", (PATH, INTERFACE, "Verify"), &());
+    for error in [error_of(advertised), error_of(compared), error_of(verified)] {
         let (name, message) = error;
         assert_eq!(name, "mx.jool.Joold1.Error.Unavailable");
         assert!(message.contains("there is no Jool"), "{message}");
@@ -491,21 +535,24 @@ fn other_users_may_read_and_may_change_what_polkit_allows() {
     let Some(bus) = Bus::start() else { return };
     let daemon = bus.joold("pair", (free_port(), free_port()), 0);
     daemon.logs("on the system bus");
+    daemon.logs("alone: no other joold is heard");
     let set = format!("{PROPERTIES}.Set");
     let level = format!("string:{LOG_INTERFACE}");
     let reload = [format!("{INTERFACE}.Reload")];
     let advertise = [format!("{INTERFACE}.Advertise")];
     let resync = [format!("{INTERFACE}.Resync")];
+    let verify = [format!("{INTERFACE}.Verify")];
     let set_level = [
         set,
         level,
         "string:LogLevel".into(),
         "variant:string:debug".into(),
     ];
-    let changes: [(&str, &[String], &str); 4] = [
+    let changes: [(&str, &[String], &str); 5] = [
         (PATH, &reload, "mx.jool.joold1.reload"),
         (PATH, &advertise, "mx.jool.joold1.advertise"),
         (PATH, &resync, "mx.jool.joold1.resync"),
+        (PATH, &verify, "mx.jool.joold1.verify"),
         (LOG_PATH, &set_level, "mx.jool.joold1.set-log-level"),
     ];
     let try_all = |denied: &str, message: &str| {
@@ -540,5 +587,5 @@ fn other_users_may_read_and_may_change_what_polkit_allows() {
     // The daemon's own user, and root, need no polkit.
     *answer.lock().unwrap() = (false, false);
     bus.client().reload("pair").unwrap();
-    assert_eq!(asked.lock().unwrap().len(), 12);
+    assert_eq!(asked.lock().unwrap().len(), 15);
 }

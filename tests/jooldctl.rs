@@ -10,6 +10,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
@@ -102,10 +103,10 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
 
     let said = jooldctl(&bus, &["status"]);
     for part in [
-        "● joold@bond0.64: safe to fail over to eth0\n",
-        "● joold@eth0: safe to fail over to bond0.64\n",
+        "● joold@bond0.64: fit to take over; if it dies, eth0 has everything\n",
+        "● joold@eth0: fit to take over; if it dies, bond0.64 ",
         "State: synced for ",
-        "  eth0  joold  synced ",
+        "  eth0  yes  synced ",
         "joold 0.1.0, Jool 4.1.15, 40-byte records\n",
         "Jool: 4.1.15, ",
     ] {
@@ -165,6 +166,97 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
     let said = jooldctl(&bus, &["-i", "eth0", "reload"]);
     assert_eq!(said.status, 1, "{said:?}");
     assert!(said.stderr.contains("\"ttl\""), "{said:?}");
+}
+
+#[test]
+fn verify_says_of_each_node_whether_it_agrees_and_why_it_cannot_be_told() {
+    let Some(bus) = Bus::start() else { return };
+    let ports = [free_port(), free_port()];
+    let standby = bus.joold("standby", (ports[1], ports[0]), 0);
+    standby.logs("alone: no other joold is heard");
+    let verify = || jooldctl(&bus, &["-i", "standby", "verify", "--timeout", "30s"]);
+    let said = verify();
+    let nobody = "joold@standby has heard nobody yet: there is nothing to compare with\n";
+    assert_eq!((said.status, &said.stdout[..]), (2, nobody), "{said:?}");
+
+    let active = bus.joold("active", (ports[0], ports[1]), 200);
+    active.logs("on the system bus");
+    wait_until("both are synced", || {
+        status(&bus)
+            .iter()
+            .all(|daemon| daemon["State"] == "synced")
+    });
+    // What was active just before is not compared.
+    let said = wait_for("sessions that are compared", || {
+        Some(verify()).filter(|said| !said.stdout.starts_with("active: 0 "))
+    });
+    assert_eq!((said.status, &said.stderr[..]), (0, ""), "{said:?}");
+    let line = said.stdout.strip_prefix("active: ");
+    let line = line.and_then(|line| {
+        line.strip_suffix(" sessions compared, they agree: nothing that it has is missing here\n")
+    });
+    let sessions = line.unwrap().replace(',', "");
+    assert!(sessions.parse::<u64>().unwrap() > 0, "{said:?}");
+    let said = jooldctl(&bus, &["-i", "active", "verify"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    let said = jooldctl(&bus, &["-i", "standby", "peers"]);
+    assert!(said.stdout.contains("COMPARED WITH "), "{said:?}");
+    let said = jooldctl(&bus, &["-i", "standby", "peers", "--json"]);
+    let peers: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    let peer = &peers[0]["Peers"][0];
+    assert!(peer["Verifications"].as_u64() > Some(0), "{peer}");
+    assert!(peer["VerifiedSessions"].as_u64() > Some(0), "{peer}");
+    assert_eq!(peer["DifferingSessions"], 0, "{peer}");
+
+    // It is there, and does not answer.
+    active.signal("STOP");
+    let said = jooldctl(&bus, &["-i", "standby", "verify", "--timeout", "0"]);
+    assert_eq!(said.status, 2, "{said:?}");
+    let line = "active: not compared within 0 s: it was not done\n";
+    let gone = "active: not compared: it is gone, ";
+    let stdout = &said.stdout;
+    assert!(stdout == line || stdout.starts_with(gone), "{said:?}");
+    drop(active);
+    let said = verify();
+    assert_eq!(
+        (said.status, said.stdout.lines().count()),
+        (2, 1),
+        "{said:?}"
+    );
+    let gone = "active: not compared: it is gone, and was not heard for ";
+    assert!(said.stdout.starts_with(gone), "{said:?}");
+}
+
+#[test]
+fn verify_names_who_cannot_be_compared_with_and_is_2_without_a_jool() {
+    let Some(bus) = Bus::start() else { return };
+    let stock = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = free_port();
+    let peer = stock.local_addr().unwrap().port();
+    let daemon = bus.joold("eth0", (port, peer), 0);
+    daemon.logs("alone: no other joold is heard");
+    // No record, but sent as a stock node sends them: without a word about itself.
+    stock.send_to(&[1; 40], ("127.0.0.1", port)).unwrap();
+    wait_until("the stock node", || {
+        !status(&bus)[0]["Peers"].as_array().unwrap().is_empty()
+    });
+    let said = jooldctl(&bus, &["verify"]);
+    let line =
+        "127.0.0.1: not compared: it runs the stock daemon, which does not tell what it has\n";
+    assert_eq!((said.status, &said.stdout[..]), (2, line), "{said:?}");
+    drop(daemon);
+
+    let mut waiting = loopback(free_port(), free_port());
+    waiting["manage jool"] = false.into();
+    let file = bus.folder.file("eth1.json", waiting.to_string());
+    let daemon = bus.start_joold(&[file.to_str().unwrap()], 0);
+    daemon.logs("on the system bus");
+    let said = jooldctl(&bus, &["verify"]);
+    assert_eq!((said.status, &said.stdout[..]), (2, ""), "{said:?}");
+    let sentence = "jooldctl: there is no Jool whose sessions could be compared\n";
+    assert_eq!(said.stderr, sentence, "{said:?}");
+    let said = jooldctl(&bus, &["verify", "--timeout", "soon"]);
+    assert_eq!(said.status, 64, "{said:?}");
 }
 
 /// A `jooldctl watch --json`, of which two lines are read.
@@ -238,6 +330,10 @@ fn a_daemon_that_hangs_is_told_of_and_keeps_nobody_from_the_others() {
         assert_eq!((said.status, &said.stdout[..]), (69, ""), "{said:?}");
         assert!(said.stderr.starts_with(sentence), "{said:?}");
     }
+    let said = jooldctl(&bus, &["-i", "bond0.64", "fit"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    let sentence_of_fit = "not known to be fit: joold@bond0.64 does not answer; ";
+    assert!(said.stdout.starts_with(sentence_of_fit), "{said:?}");
     let said = jooldctl(&bus, &["-i", "eth0", "log-level"]);
     assert_eq!((said.status, &said.stdout[..]), (0, "info\n"), "{said:?}");
     let said = jooldctl(&bus, &["status", "--json"]);
@@ -297,4 +393,60 @@ fn a_wait_in_vain_says_what_is_not_there() {
         let said = jooldctl(&bus, arguments);
         assert_eq!(said.status, 64, "{said:?}");
     }
+}
+
+#[test]
+fn whether_a_node_is_fit_is_told_waited_for_and_taken_from_it() {
+    let Some(bus) = Bus::start() else { return };
+    let said = jooldctl(&bus, &["-i", "eth0", "fit"]);
+    let gone = "not known to be fit: joold@eth0 is not running; start it with `systemctl start joold@eth0`\n";
+    assert_eq!((said.status, &said.stdout[..]), (3, gone), "{said:?}");
+
+    let ports = [free_port(), free_port()];
+    let one = bus.joold("eth0", (ports[0], ports[1]), 100);
+    one.logs("on the system bus");
+    let said = jooldctl(&bus, &["-i", "eth0", "wait", "--fit", "--timeout", "0"]);
+    assert_eq!(said.status, 75, "{said:?}");
+    assert!(said.stderr.contains("not fit within 0 s: "), "{said:?}");
+    let said = jooldctl(&bus, &["-i", "eth0", "drain", "--timeout", "0"]);
+    assert_eq!(said.status, 75, "{said:?}");
+    assert!(said.stdout.starts_with("waiting: "), "{said:?}");
+
+    let other = bus.joold("eth1", (ports[1], ports[0]), 0);
+    other.logs("on the system bus");
+    for name in ["eth0", "eth1"] {
+        let said = jooldctl(
+            &bus,
+            &["-i", name, "wait", "--fit", "--synced", "--timeout", "30"],
+        );
+        assert_eq!(said.status, 0, "{said:?}");
+        wait_until("it is synced at one look", || {
+            jooldctl(&bus, &["-i", name, "wait", "--synced", "--timeout", "0"]).status == 0
+        });
+    }
+    let said = jooldctl(&bus, &["-i", "eth0", "fit"]);
+    let fit = "joold@eth0 is fit to take over: it has every session that the other nodes have\n";
+    assert_eq!((said.status, &said.stdout[..]), (0, fit), "{said:?}");
+
+    let said = jooldctl(&bus, &["-i", "eth0", "drain", "--timeout", "30"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(
+        said.stdout
+            .contains("drained: the traffic moves to eth1 now"),
+        "{said:?}"
+    );
+    let said = jooldctl(&bus, &["-i", "eth0", "fit"]);
+    let drained = "joold@eth0 is NOT fit to take over: it is drained; `jooldctl undrain` takes the traffic back\n";
+    assert_eq!((said.status, &said.stdout[..]), (2, drained), "{said:?}");
+    wait_until("the other node knows", || {
+        let said = jooldctl(&bus, &["-i", "eth1", "status"]);
+        said.stdout
+            .contains("NOBODY has everything: eth0 is not fit: drained\n")
+            && said.stdout.contains("  eth0  NO   synced ")
+    });
+    let said = jooldctl(&bus, &["-i", "eth1", "drain", "--timeout", "0"]);
+    assert_eq!(said.status, 75, "{said:?}");
+    assert_eq!(jooldctl(&bus, &["-i", "eth0", "undrain"]).status, 0);
+    let said = jooldctl(&bus, &["-i", "eth0", "wait", "--fit", "--timeout", "30"]);
+    assert_eq!(said.status, 0, "{said:?}");
 }

@@ -320,6 +320,12 @@ every second until it is.
 
 - ./netsocket.json: The configuration without any argument, as with the stock daemon.
 
+- /run/joold/NAME.fitness: Whether the node is fit to take over, for keepalived(8): 2 fit; 1 fit, but it
+yields to another that is; 0 not fit; -1 drained. It is renewed every second, and removed when the service
+is stopped. No file means not fit.
+
+- /run/joold/NAME.drained: There while the node is drained.
+
 # SEE ALSO
 
 jooldctl(8), joold.json(5), mx.jool.Joold1(5), jool(8), systemctl(1), journalctl(1)
@@ -328,8 +334,9 @@ jooldctl(8), joold.json(5), mx.jool.Joold1(5), jool(8), systemctl(1), journalctl
 const JOOLDCTL: &str = r#"
 # STATUS
 
-The first line answers what is asked first: whether another node could take over from this one now and
-have every session but those of the last second, and which. Then come this node's state and the other nodes.
+The first line answers what is asked first: whether this node is fit to take over, and which other nodes
+have everything, but for the last second, should this one die. Then come this node's state and the other
+nodes.
 
 - waiting: There is no Jool instance to work with; nothing is translated here.
 
@@ -343,7 +350,8 @@ have every session but those of the last second, and which. Then come this node'
 
 Of each other node:
 
-- KIND: joold, or stock: Jool's own daemon, which does not tell what it has.
+- FIT: Whether it is fit to take over, as it says itself; - of a node with Jool's own daemon, which does not
+tell what it has.
 
 - STATE: Its state as it says itself; gone if it has not been heard for 1.25 seconds, or a stock node for
 60.
@@ -357,9 +365,38 @@ Of each other node:
 Gaps are records that were lost on the way: those that were repaired, and those that no node has any more.
 Compared is the last comparison with the table of this node's own Jool.
 
+# VERIFY
+
+jooldctl verify has the daemon compare what it has with what every other joold has, waits until that is done,
+and prints a line for each of them: how many sessions were compared, and that they agree, or how many of its
+own differed or were missing here. Those have been taken from it, and the journal tells of them. The daemon
+does the same by itself, with one of the others every five minutes.
+
+Sessions that were active just before are left out, as they may be under way. It looks one way: what this node
+has and another one lacks is found by jooldctl verify there.
+
+A node that cannot be compared with is named with the reason: it runs Jool's own daemon, is gone, is not synced,
+or its Jool is not set up as this one's. So is one that did not answer in time, or whose turn did not come: a
+longer --timeout helps where there are millions of sessions.
+
+The exit status tells the worst of all lines:
+
+- 0: All of them agree.
+
+- 1: Something differed, and has been taken.
+
+- 2: A node could not be compared with, or no other one has ever been heard, or the daemon refused.
+
 # EXAMPLES
 
-- jooldctl -i eth0 wait --synced --timeout 30s: In a script, before this node is made the active one.
+- jooldctl drain --timeout 60s: Maintenance. When the traffic has moved, which takes VRRP up to 5 seconds, Jool
+may be stopped; jooldctl undrain makes the node fit again.
+
+- jooldctl -i eth0 wait --fit --timeout 30s: In a script, before this node is made the active one.
+
+- jooldctl -i eth0 fit: For a track_script of keepalived, or Nagios.
+
+- jooldctl -i eth0 verify: For a periodic check that this node has what the others have.
 
 # SEE ALSO
 

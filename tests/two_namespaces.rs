@@ -102,7 +102,13 @@ fn sessions_flow_between_daemons(files: [&str; 2], listens: &str) {
         "{log}"
     );
     assert!(log.ends_with(" given to Jool, dropped: nothing\n"), "{log}");
-    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    // On a busy machine the other daemon may be silent for a second, and what it said then is late.
+    let mut warnings = log.lines().filter(|line| line.contains("WARN"));
+    assert!(
+        warnings.all(|line| line.contains("it lacks what the other nodes have told")),
+        "{log}"
+    );
+    assert!(!log.contains("ERROR"), "{log}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod lab {
     pub mod flows;
     pub mod frames;
+    pub mod lives;
     pub mod pace;
     pub mod ping;
     pub mod route;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use lab::{flows, frames, ping, serve, table, tcp};
+use lab::{flows, frames, lives, ping, serve, table, tcp};
 
 /// Any failure ends the program with one sentence.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -33,6 +34,8 @@ enum Command {
     Flows(flows::Flows),
     /// Opens TCP connections through the NAT64, keeps them busy, and closes them
     Tcp(tcp::Tcp),
+    /// Keeps TCP connections and UDP flows alive, and tells which died or got another mask
+    Lives(lives::Lives),
     /// Sends ICMP echo requests with many identifiers through the NAT64
     Ping(ping::Ping),
     /// Answers TCP and UDP with what was received, until killed
@@ -47,6 +50,8 @@ enum Command {
     Advertise(table::Advertise),
     /// Prints how many sessions a node has
     Count(table::Count),
+    /// Gives a node's Jool a session, past its daemon
+    Add(table::Add),
 }
 
 /// The netlink sockets register with a runtime, even if nobody waits for them here.
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Flows(flows) => flows.run(),
         Command::Tcp(tcp) => tcp.run(),
+        Command::Lives(lives) => lives.run(),
         Command::Ping(ping) => ping.run(),
         Command::Serve(serve) => serve.run(),
         Command::SendFrame(send) => send.run(),
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         Command::Latency(latency) => in_runtime(|| latency.run()),
         Command::Advertise(advertise) => in_runtime(|| advertise.run()),
         Command::Count(count) => in_runtime(|| count.run()),
+        Command::Add(add) => in_runtime(|| add.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

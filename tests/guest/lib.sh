@@ -343,7 +343,7 @@ dmesg_is_silent() {
     lines=$(dmesg --level=emerg,alert,crit,err,warn)
     [[ $lines == *"${MARK:?}"* ]] || { echo "the kernel wrote more than its log holds"; return 1; }
     lines=$(sed "1,/$MARK\$/d" <<<"$lines" | grep -vE -e "${1:-$MARK}" \
-        -e 'clocksource|hrtimer: interrupt took|rcu_.*stall|hogged CPU|sched_clock|tsc: |taints kernel|tainting kernel' \
+        -e 'clocksource|hrtimer: interrupt took|rcu_.*stall|hogged CPU|sched_clock|RT throttling activated|tsc: |taints kernel|tainting kernel' \
         || true)
     [ -z "$lines" ] || { printf '%s\n' "$lines"; return 1; }
 }

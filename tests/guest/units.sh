@@ -135,25 +135,27 @@ at() {
 
 # A client's number, for traffic that has sessions of its own.
 CLIENT=100
-# under_traffic WHAT COMMAND…: runs it while sessions are opened through A, 100 a second and $SESSIONS in
-# all, each with one packet, so that nothing repeats a record that is lost. Fails if B misses any afterwards.
+# under_traffic WHAT COMMAND…: runs it while sessions are opened through A, 100 a second, each with one packet,
+# so that nothing repeats a record that is lost. Fails if B misses any afterwards.
 under_traffic() {
-    local what=$1 sessions=${SESSIONS:-1200} before
+    local what=$1 before opened
     shift
     before=$(sessions A)
     CLIENT=$((CLIENT + 1))
-    start C flows guest-lab flows --sessions "$sessions" --rate 100 --sockets 20 --from "2001:db8:1::$CLIENT"
+    # More than the slowest machine lasts; they are cut short.
+    start C flows guest-lab flows --sessions 60000 --rate 100 --sockets 20 --from "2001:db8:1::$CLIENT"
     wait_for 20 "the traffic has begun" more_sessions A "$((before + 100))"
     "$@"
     is_running C flows || fail "the traffic ended too early"
-    finished C flows
-    [ "$STATUS" = 0 ] || fail "the traffic ended with exit status $STATUS"
+    wait_for 60 "the traffic goes on" more_sessions A "$(($(sessions A) + 300))"
+    stop C flows
     own_sessions A >"$LOGS/A.own"
-    [ "$(wc -l <"$LOGS/A.own")" = "$sessions" ] || fail "A has not all sessions"
+    opened=$(wc -l <"$LOGS/A.own")
+    [ "$opened" -ge 400 ] || fail "A has only $opened sessions of the traffic"
     # 4.1.9 has no queue beyond one packet, so it loses records whenever the daemon is slow to answer. They
     # are found when the tables are compared, which is every 30 s with such a Jool.
-    wait_for 150 "the $sessions sessions opened meanwhile are on B" misses_none
-    say "$what: of $sessions sessions opened meanwhile B misses none"
+    wait_for 150 "the $opened sessions opened meanwhile are on B" misses_none
+    say "$what: of $opened sessions opened meanwhile B misses none"
 }
 
 own_sessions() { table "$1" | grep -F ",2001:db8:1::$CLIENT,"; }

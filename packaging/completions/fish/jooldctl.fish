@@ -27,13 +27,17 @@ end
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -s V -l version -d 'Print version'
-complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "status" -d 'Show whether it is safe to fail over, and to whom, and how the daemons and their peers stand'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "status" -d 'Show whether this node may take over, and who has everything if it dies; and how the daemons and their peers stand'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "peers" -d 'Show the nodes that the daemons have heard, and how far each is'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "watch" -d 'Show the daemons with rates per second, anew every second'
-complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "wait" -d 'Wait until the daemon is synced, and before that until it is there; exit status 75 if that takes too long'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "fit" -d 'Say whether this node is fit to take over, and why; exit status 0 fit, 1 ready but holding back, 2 not fit, 3 it cannot be told'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "wait" -d 'Wait until the node is fit, or the daemon is synced, and before that until the daemon is there; exit status 75 if that takes too long'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "drain" -d 'Wait until another node has everything, and make this one unfit, so that its traffic moves there; this is kept until undrain or the next boot'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "undrain" -d 'Take a drain back, and have a node that holds back take the traffic'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration again, all or nothing'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "advertise" -d 'Have the daemon send its Jool\'s whole table to the other nodes'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "resync" -d 'Have the daemon compare its sessions with those of its Jool and of another node, and say what it found'
+complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "verify" -d 'Have the daemon compare what it has with what every other joold has, and say of each how many sessions differed and were taken; exit status 0 all agree, 1 some differed, 2 a node could not be compared'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "log-level" -d 'Show or set what the daemon logs: debug, info, warning or err'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "check" -d 'Say everything that is wrong with a configuration, without running it; exit status 0 or 78'
 complete -c jooldctl -n "__fish_jooldctl_needs_command" -f -a "demo" -d 'Run three nodes with simulated Jools on this machine for some twelve seconds, with loss and a crash; exit status 0 if the standbys end up with every session, else 1'
@@ -47,16 +51,29 @@ complete -c jooldctl -n "__fish_jooldctl_using_subcommand peers" -s h -l help -d
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand watch" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand watch" -l json -d 'Print a JSON array every second'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand watch" -s h -l help -d 'Print help'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -l timeout -d 'How long at most, as in 30s, 500ms or 2m; without it for ever' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand fit" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand fit" -l hold -d 'Tell systemd when the node is fit, and end when it is not any more'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand fit" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -l timeout -d 'How long at most, as in 30s, 500ms or 2m; 0: only look; without it for ever' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -l synced -d 'Wait for the state "synced"'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -l fit -d 'Wait until the node is fit to take over'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -l synced -d 'Wait for the state "synced" with nothing missing'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand drain" -l timeout -d 'How long to wait at most, as in 30s, 500ms or 2m; without it for ever' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand drain" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand drain" -l anyway -d 'Do it at once, whether or not another node has everything'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand drain" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand undrain" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand undrain" -s h -l help -d 'Print help'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand reload" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand advertise" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand advertise" -s h -l help -d 'Print help'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand resync" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand resync" -s h -l help -d 'Print help'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand verify" -l timeout -d 'How long to wait at most, as in 30s, 500ms or 2m' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand verify" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand log-level" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand log-level" -s h -l help -d 'Print help'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand check" -l interface -d 'Interface to the other nodes; ignored if the configuration names one' -r
@@ -65,14 +82,18 @@ complete -c jooldctl -n "__fish_jooldctl_using_subcommand check" -s h -l help -d
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand demo" -s i -l instance -d 'Name of the daemon, as in joold@NAME; needed if several run' -r
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand demo" -l json -d 'Print a JSON object per line instead of a picture'
 complete -c jooldctl -n "__fish_jooldctl_using_subcommand demo" -s h -l help -d 'Print help'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "status" -d 'Show whether it is safe to fail over, and to whom, and how the daemons and their peers stand'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "peers" -d 'Show the nodes that the daemons have heard, and how far each is'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "watch" -d 'Show the daemons with rates per second, anew every second'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "wait" -d 'Wait until the daemon is synced, and before that until it is there; exit status 75 if that takes too long'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "reload" -d 'Have the daemon read its configuration again, all or nothing'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "advertise" -d 'Have the daemon send its Jool\'s whole table to the other nodes'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "resync" -d 'Have the daemon compare its sessions with those of its Jool and of another node, and say what it found'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "log-level" -d 'Show or set what the daemon logs: debug, info, warning or err'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "check" -d 'Say everything that is wrong with a configuration, without running it; exit status 0 or 78'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "demo" -d 'Run three nodes with simulated Jools on this machine for some twelve seconds, with loss and a crash; exit status 0 if the standbys end up with every session, else 1'
-complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch wait reload advertise resync log-level check demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "status" -d 'Show whether this node may take over, and who has everything if it dies; and how the daemons and their peers stand'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "peers" -d 'Show the nodes that the daemons have heard, and how far each is'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "watch" -d 'Show the daemons with rates per second, anew every second'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "fit" -d 'Say whether this node is fit to take over, and why; exit status 0 fit, 1 ready but holding back, 2 not fit, 3 it cannot be told'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "wait" -d 'Wait until the node is fit, or the daemon is synced, and before that until the daemon is there; exit status 75 if that takes too long'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "drain" -d 'Wait until another node has everything, and make this one unfit, so that its traffic moves there; this is kept until undrain or the next boot'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "undrain" -d 'Take a drain back, and have a node that holds back take the traffic'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "reload" -d 'Have the daemon read its configuration again, all or nothing'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "advertise" -d 'Have the daemon send its Jool\'s whole table to the other nodes'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "resync" -d 'Have the daemon compare its sessions with those of its Jool and of another node, and say what it found'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "verify" -d 'Have the daemon compare what it has with what every other joold has, and say of each how many sessions differed and were taken; exit status 0 all agree, 1 some differed, 2 a node could not be compared'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "log-level" -d 'Show or set what the daemon logs: debug, info, warning or err'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "check" -d 'Say everything that is wrong with a configuration, without running it; exit status 0 or 78'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "demo" -d 'Run three nodes with simulated Jools on this machine for some twelve seconds, with loss and a crash; exit status 0 if the standbys end up with every session, else 1'
+complete -c jooldctl -n "__fish_jooldctl_using_subcommand help; and not __fish_seen_subcommand_from status peers watch fit wait drain undrain reload advertise resync verify log-level check demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -8,6 +8,9 @@ use clap::Args;
 
 use crate::Outcome;
 
+/// A datagram that is answered with the address and port that it came from, as text.
+pub const WHO: &[u8] = b"who am I?";
+
 #[derive(Args)]
 pub struct Serve {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 8)))]
@@ -38,7 +41,11 @@ fn answer(udp: &UdpSocket) {
     loop {
         // An earlier answer's ICMP error surfaces here as an error of the next call.
         if let Ok((length, from)) = udp.recv_from(&mut buffer) {
-            let _ = udp.send_to(buffer.get(..length).unwrap_or_default(), from);
+            let received = buffer.get(..length).unwrap_or_default();
+            let _ = match received {
+                WHO => udp.send_to(from.to_string().as_bytes(), from),
+                _ => udp.send_to(received, from),
+            };
         }
     }
 }

@@ -7,8 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use joold::jool::Settings;
 use joold::jool::kernel::Kernel;
+use joold::jool::{Jool, Settings};
+use joold::session::parse_run;
 use nix::sched::{CloneFlags, setns};
 
 use crate::Outcome;
@@ -163,5 +164,35 @@ impl Count {
         enter(&self.node)?;
         println!("{}", sessions(&mut jool()?)?);
         Ok(())
+    }
+}
+
+/// Gives a node's Jool one session with so much of its lifetime left, whatever a daemon would say.
+#[derive(Args)]
+pub struct Add {
+    /// Namespace of the node
+    node: String,
+    /// A record of 40 bytes, in hex
+    record: String,
+}
+
+impl Add {
+    pub fn run(&self) -> Outcome {
+        enter(&self.node)?;
+        let mut jool = jool()?;
+        let instance = jool.attach()?;
+        let bytes: Vec<u8> = (0..self.record.len() / 2)
+            .map(|at| u8::from_str_radix(self.record.get(2 * at..2 * at + 2).unwrap_or(""), 16))
+            .collect::<Result<_, _>>()?;
+        let mut run = Vec::new();
+        parse_run(&bytes, &instance.pool6, |session| {
+            if let Ok(session) = session {
+                instance.format.write(&session, &instance.pool6, &mut run);
+            }
+        });
+        if run.is_empty() {
+            return Err("that is no record".into());
+        }
+        Ok(jool.add(&run)?)
     }
 }

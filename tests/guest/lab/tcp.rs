@@ -109,7 +109,7 @@ impl Tcp {
     }
 }
 
-fn use_once(stream: &mut TcpStream) -> io::Result<()> {
+pub fn use_once(stream: &mut TcpStream) -> io::Result<()> {
     let mut bytes = *b"guest";
     stream.write_all(&bytes)?;
     stream.read_exact(&mut bytes)

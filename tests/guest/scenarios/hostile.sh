@@ -140,6 +140,13 @@ for node in A B; do
 done
 say "valid records of all three formats were taken"
 
+# A connection that is closed, and over in a millisecond, as a daemon tells it that comes too late: Jool takes
+# that, and does not keep the connection as it was for two hours.
+guest-lab add B 2800010020010db800000000000000000000000ac6336401c0000208000000019c401b7600500015
+has_closed() { ! table B | grep -F 'TCP,2001:db8::a,'; }
+wait_for 15 "the connection that is over has ended" has_closed
+say "a lifetime of a millisecond ends a session"
+
 # Longer than any timeout: such a session must not outlive its kind.
 flat40 0020 ffffffff 0500 >"$frames.immortal"
 send "$frames.immortal"

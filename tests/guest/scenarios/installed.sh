@@ -33,7 +33,7 @@ shows() {
     "$@" >"$LOGS/shown.log" 2>&1 || fail "exit status $? of: $*"
     grep -q -e "$pattern" "$LOGS/shown.log" || fail "\"$pattern\" is not to be seen in: $*"
 }
-shows 'Status: "synced, 80 sessions in Jool ' systemctl --no-pager status joold@eth0
+shows 'Status: "synced, fit, 80 sessions in Jool ' systemctl --no-pager status joold@eth0
 shows 'Active: active (running)' systemctl --no-pager status joold@eth0
 shows '^s "synced"$' busctl get-property $name /mx/jool/Joold1 mx.jool.Joold1 State
 shows '^t 80$' busctl get-property $name /mx/jool/Joold1 mx.jool.Joold1 Sessions

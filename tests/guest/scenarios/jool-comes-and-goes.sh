@@ -88,5 +88,5 @@ finished B impatient
 [ "$STATUS" = 69 ] || fail "without the module the exit status is $STATUS"
 logged B impatient 'modprobe jool' || fail "without the module the log does not say what to do"
 say "exit statuses are right"
-# Jool says so of the one request that finds the instance gone, and of the one that is not permitted.
-dmesg_is_silent "lacks an instance named|CAP_NET_ADMIN capability required" || fail "the kernel complained"
+# Jool says so of requests that find the instance or the module gone, and of the one that is not permitted.
+dmesg_is_silent "lacks an instance named|has not been modprobed|CAP_NET_ADMIN capability required" || fail "the kernel complained"

@@ -66,6 +66,29 @@ forget_log A joold
 at A jool file handle "$LOGS/jool.json"
 repaired A 'ss-enabled from 0 to 1'
 set_arrives 5 A B
+
+# A timeout counts from a session's last packet: one that is raised lets sessions that are there live longer, on
+# the node that they came from as on the one that was told of them.
+longest_left() {
+    at "$1" jool session display --udp --csv --numeric --no-headers | cut -d, -f10 |
+        awk -F: '{ left = $1 * 3600 + $2 * 60 + $3; if (left > most) most = left } END { print int(most) }'
+}
+for node in A B; do
+    left=$(longest_left "$node")
+    [ "$left" -gt 0 ] && [ "$left" -le 300 ] || fail "a UDP session of $node has $left s left, of 300 at most"
+done
+for node in A B; do at "$node" jool global update udp-timeout 900; done
+for node in A B; do
+    left=$(longest_left "$node")
+    [ "$left" -gt 600 ] || fail "udp-timeout is 900 s, and no UDP session of $node has more than $left s left"
+done
+set_arrives 6 A B
+for node in A B; do
+    left=$(longest_left "$node")
+    [ "$left" -gt 600 ] && [ "$left" -le 900 ] || fail "a UDP session of $node has $left s left, of 900 at most"
+    at "$node" jool global update udp-timeout 300
+done
+say "timeouts count from the last packet"
 stop_joold A
 stop_joold B
 
@@ -81,7 +104,7 @@ at B jool global update ss-enabled true
 at B jool global update ss-flush-deadline 1000
 start_joold A
 start_joold B "$files"
-set_arrives 6 A B
+set_arrives 7 A B
 is_set B ss-flush-deadline 1000 || is_set B ss-flush-deadline 0:00:01 || fail "B's ss-flush-deadline is $(setting B ss-flush-deadline)"
 say "unmanaged, B leaves the settings alone"
 stop_joold A

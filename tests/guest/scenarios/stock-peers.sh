@@ -5,6 +5,19 @@ need guest-lab joold
 topology A B
 start S serve guest-lab serve
 
+# told_by_stock: B gets all that A has. What the stock daemon or its module loses, on a busy machine or with a
+# Jool that drops in silence, an operator has told again, every few seconds.
+told_by_stock() {
+    for _ in {1..4}; do
+        for _ in {1..50}; do
+            ! same_sessions A B || return 0
+            sleep 0.1
+        done
+        advertise A || echo "Jool of A advertises nothing"
+    done
+    same_sessions_within 10 A B
+}
+
 set=0
 for family in 6 4; do
     start_stock A "$family"
@@ -16,7 +29,7 @@ for family in 6 4; do
     new_sessions "$((set += 1))"
     wait_for 10 "ten connections are open" logged C tcp 'all 10 connections are open'
     has_sessions A 90 || fail "A has $(sessions A) sessions instead of 90"
-    same_sessions_within 15 A B
+    told_by_stock
     say "IPv$family, stock to ours: both have $(sessions B) sessions"
 
     move_traffic_to B

@@ -52,9 +52,9 @@ reload_all() {
     rm /etc/joold/sA.json /etc/joold/sB.json
 }
 before="$(property sA MainPID) $(property sB MainPID)"
-SESSIONS=2400 under_traffic "reloads" reload_all
+under_traffic "reloads" reload_all
 [ "$(property sA MainPID) $(property sB MainPID)" = "$before" ] || fail "a reload is a restart"
-SESSIONS=4000 under_traffic "upgrade" install_package
+under_traffic "upgrade" install_package
 another_process sA "${before% *}" || fail "the upgrade has not restarted joold@sA"
 another_process sB "${before#* }" || fail "the upgrade has not restarted joold@sB"
 
