@@ -87,7 +87,7 @@ fn sessions_flow_between_daemons(files: [&str; 2], listens: &str) {
         "uses a simulated Jool, not the kernel's, with 200 new sessions per second",
         &format!("listens on {listens}"),
         "attached to Jool 4.1.15, instance \"nat64\", pool6 64:ff9b::/96, 40-byte records",
-        "set in Jool: ss-flush-deadline from 2000 to 10, ss-capacity from 512 to 65536, ss-enabled \
+        "set in Jool: ss-flush-deadline from 2000 to 20, ss-capacity from 512 to 65536, ss-enabled \
          from 0 to 1",
         "INFO stops; ",
         ", 0 received in ",

@@ -132,10 +132,11 @@ pub async fn drain(name: Option<&str>, anyway: bool, limit: Option<Duration>) ->
     let limit = Limit::new(limit);
     let mut told = String::new();
     loop {
-        let before = daemon.properties().await?;
         match limit.bound(daemon.drain(anyway), &daemon).await {
             Ok(()) => {
-                let to = text(&before, "FailoverTo");
+                // It is drained, whatever becomes of this.
+                let after = daemon.properties().await.unwrap_or_default();
+                let to = text(&after, "FailoverTo");
                 let to = if to.is_empty() { "wherever it can" } else { to };
                 return put(&format!(
                     "drained: the traffic moves to {to} now; `jooldctl -i {} undrain` takes it back\n",

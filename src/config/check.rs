@@ -41,7 +41,7 @@ impl Default for Config {
             jool: jool::Settings {
                 instance: "default".to_owned(),
                 manage: true,
-                flush_interval: Duration::from_millis(10),
+                flush_interval: Duration::from_millis(20),
                 queue_capacity: 65_536,
             },
             wait: Some(Duration::from_secs(60)),

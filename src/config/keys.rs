@@ -87,7 +87,7 @@ pub(super) const MANAGE_JOOL: Key = Key {
 pub(super) const FLUSH_INTERVAL: Key = Key {
     name: "flush interval",
     accepts: "an integer from 1 to 2000 (milliseconds)",
-    default: "10",
+    default: "20",
     meaning: "How long Jool may keep a session back before it hands it to this daemon.",
     stock: false,
 };

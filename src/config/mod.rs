@@ -332,7 +332,7 @@ mod tests {
             jool: jool::Settings {
                 instance: "nat64".into(),
                 manage: false,
-                flush_interval: Duration::from_millis(20),
+                flush_interval: Duration::from_millis(15),
                 queue_capacity: 16_384,
             },
             wait: None,

@@ -29,22 +29,19 @@ pub trait Jool {
     /// Uses another instance, or other settings, from the next [`Jool::attach`] on.
     fn configure(&mut self, settings: Settings);
 
-    /// How many sessions the instance has.
-    fn sessions(&mut self) -> Result<u64, Refusal>;
-
-    /// How many records the module dropped before they left it, since it was loaded; `None`: it does
-    /// not count them.
-    fn dropped(&mut self) -> Result<Option<u64>, Refusal>;
+    /// What the module counts of the instance.
+    fn counts(&mut self) -> Result<Counts, Refusal>;
 
     /// Waits until [`Jool::receive`] may have something. Cancel safe.
     fn readable(&mut self) -> impl Future<Output = io::Result<()>>;
 
     /// Takes one packet of records and acknowledges it at once, so that the next one is under way
-    /// while this one is looked at.
+    /// while this one is looked at. Where nothing was told to be there it costs no system call.
     fn receive(&mut self, records: impl FnMut(&[u8])) -> Received;
 
     /// Tells the module that its last packet was taken. When nothing is in flight this makes it
-    /// look at its queue, so that no record waits for the module's own 2 s timer.
+    /// look at its queue, so that no record waits for the module's own 2 s timer. [`Jool::receive`] is due
+    /// then.
     fn acknowledge(&mut self) -> Result<(), Refusal>;
 
     /// Adds a run of records, at most [`MAX_RUN`] bytes, in [`Instance::format`], to the table.
@@ -110,6 +107,16 @@ impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {} to {}", self.setting, self.found, self.set)
     }
+}
+
+/// What [`Jool::counts`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// How many sessions the instance has.
+    pub sessions: u64,
+    /// How many records the module dropped before they left it, since it was loaded; `None`: it does
+    /// not count them.
+    pub dropped: Option<u64>,
 }
 
 /// What [`Jool::receive`] found.

@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::{Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
+use super::{
+    Counts as ModuleCounts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable,
+    Version,
+};
 use crate::session::parse_run;
 use crate::session::{Identity, Pool4, Prefix, Protocol, Reject, Session, State, Timeouts, Timer};
 
@@ -428,12 +431,11 @@ impl Jool for Simulated {
         self.settings = settings;
     }
 
-    fn sessions(&mut self) -> Result<u64, Refusal> {
-        Ok(self.module.len() as u64)
-    }
-
-    fn dropped(&mut self) -> Result<Option<u64>, Refusal> {
-        Ok(Some(self.module.lock().counters.dropped))
+    fn counts(&mut self) -> Result<ModuleCounts, Refusal> {
+        Ok(ModuleCounts {
+            sessions: self.module.len() as u64,
+            dropped: Some(self.module.lock().counters.dropped),
+        })
     }
 
     async fn readable(&mut self) -> io::Result<()> {

@@ -2,14 +2,14 @@
 
 mod follow;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::{fmt, io, mem};
 
 use nix::errno::Errno;
 use socket2::{SockRef, Socket};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 use super::batch::{BATCH, Receiver, Sender};
@@ -39,7 +39,10 @@ pub struct Datagram<'a> {
 /// which it was opened.
 pub struct Network {
     settings: Settings,
-    socket: UdpSocket,
+    /// Registered for reading only: each datagram that leaves makes room, of which nobody wants to hear.
+    socket: AsyncFd<UdpSocket>,
+    /// It again, registered for writing, while it has no room.
+    full: Option<AsyncFd<OwnedFd>>,
     local: SocketAddr,
     /// Opened by somebody else: it cannot be opened anew.
     inherited: bool,
@@ -107,6 +110,7 @@ impl Network {
         let mut network = Self {
             local: socket::local_addr(&socket)?,
             socket: registered(socket)?,
+            full: None,
             inherited: is_inherited,
             watch,
             links: Vec::new(),
@@ -148,7 +152,7 @@ impl Network {
         }
         // Before the other is joined: an interface of the kernel's choice is one and the same to it
         // as when it is named, so to leave either afterwards is to leave both.
-        let leave = |socket: &UdpSocket, membership: Option<(IpAddr, u32)>| {
+        let leave = |socket: &AsyncFd<UdpSocket>, membership: Option<(IpAddr, u32)>| {
             if let (Some((group, index)), true) = (membership, left != joined) {
                 socket::leave(&SockRef::from(socket), group, index);
             }
@@ -216,30 +220,36 @@ impl Network {
     ///
     /// The runtime is shutting down.
     pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
+        self.socket.readable().await.map(drop)
     }
 
-    /// Resolves when the socket may take datagrams again. Cancel safe.
+    /// Resolves when the socket may take datagrams again of which [`Self::send`] had to leave some. Cancel
+    /// safe.
     ///
     /// # Errors
     ///
     /// The runtime is shutting down.
     pub async fn writable(&self) -> io::Result<()> {
-        self.socket.writable().await
+        match &self.full {
+            Some(full) => full.writable().await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Takes up to 32 datagrams from the socket and hands over those that are to be heard. Returns
-    /// how many were taken; 0: nothing is left, wait for [`Self::readable`].
+    /// whether there may be more; if not, wait for [`Self::readable`]. Where nothing was told to be there
+    /// it costs no system call.
     ///
     /// # Errors
     ///
     /// The socket is unusable. Errors that concern one datagram only are counted instead.
-    pub fn receive(&mut self, mut each: impl FnMut(Datagram<'_>)) -> io::Result<usize> {
+    pub fn receive(&mut self, mut each: impl FnMut(Datagram<'_>)) -> io::Result<bool> {
         let (receiver, heard, counters) = (&mut self.receiver, &self.heard, &mut self.counters);
         let receive_index = self.links.first().map_or(0, |link| link.index);
         let socket = &self.socket;
+        let nothing_left = || io::Error::from(io::ErrorKind::WouldBlock);
         let (mut errors, mut failed) = (0, None);
-        let taken = socket.try_io(Interest::READABLE, || {
+        let taken = socket.try_io(Interest::READABLE, |socket| {
             loop {
                 let taken = receiver.receive(socket, |datagram, arrival| {
                     let from = datagram.from.ip();
@@ -264,8 +274,10 @@ impl Network {
                     // Taken for "nothing there", so that an error that stays does not keep us awake.
                     Err(errno) if errno != Errno::EAGAIN => {
                         failed = Some(errno);
-                        return Err(io::ErrorKind::WouldBlock.into());
+                        return Err(nothing_left());
                     }
+                    // What comes from now on is told of anew.
+                    Ok(taken) if taken < BATCH => return Err(nothing_left()),
                     result => return Ok(result?),
                 }
             }
@@ -276,8 +288,9 @@ impl Network {
             self.counters.last_receive_error = Some(errno);
         }
         match taken {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            result => result,
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -287,30 +300,17 @@ impl Network {
     pub fn send(&mut self, outbox: &mut Outbox) {
         self.counters.unsent.outbox_full += outbox.take_refused();
         outbox.advance(0, &self.everyone);
+        self.full = None;
         for _ in 0..SEND_BUDGET {
             if outbox.is_empty() {
                 return;
             }
             let (sender, everyone, index) = (&mut self.sender, &self.everyone, self.send_index);
-            let socket = &self.socket;
-            let mut attempt = || {
-                let waiting = outbox.waiting(everyone).take(BATCH);
-                sender.send(
-                    socket,
-                    waiting.map(|(bytes, to)| (bytes, with_scope(to, index))),
-                )
-            };
-            let sent = match attempt() {
-                // The runtime learns that the socket is full by a try of its own, which it makes
-                // only where it takes the socket for writable.
-                Err(Errno::EAGAIN) => socket
-                    .try_io(Interest::WRITABLE, || match attempt() {
-                        Err(Errno::EAGAIN) => Err(io::ErrorKind::WouldBlock.into()),
-                        result => Ok(result),
-                    })
-                    .unwrap_or(Err(Errno::EAGAIN)),
-                result => result,
-            };
+            let waiting = outbox.waiting(everyone).take(BATCH);
+            let sent = sender.send(
+                self.socket.get_ref(),
+                waiting.map(|(bytes, to)| (bytes, with_scope(to, index))),
+            );
             match sent {
                 Ok(count) => {
                     for (bytes, _) in outbox.waiting(&self.everyone).take(count) {
@@ -319,7 +319,10 @@ impl Network {
                     outbox.advance(count, &self.everyone);
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return outbox.compact(),
+                Err(Errno::EAGAIN) => {
+                    self.full = writing(&self.socket);
+                    return outbox.compact();
+                }
                 Err(errno) => {
                     if let Some((_, to)) = outbox.waiting(&self.everyone).next() {
                         self.counters.count_unsent(SendFailure { to, errno });
@@ -378,8 +381,18 @@ impl fmt::Debug for Network {
 }
 
 /// Puts the socket under the care of the current runtime.
-fn registered(socket: Socket) -> Result<UdpSocket, OpenError> {
-    UdpSocket::from_std(socket.into()).map_err(OpenError::Socket)
+fn registered(socket: Socket) -> Result<AsyncFd<UdpSocket>, OpenError> {
+    // As in watch.rs: the successor asks for an unsafe block.
+    #[allow(deprecated)]
+    AsyncFd::with_interest(socket.into(), Interest::READABLE).map_err(OpenError::Socket)
+}
+
+/// The socket, to wait until it has room; `None`, which is not to wait, if the system has
+/// no descriptor left.
+fn writing(socket: &AsyncFd<UdpSocket>) -> Option<AsyncFd<OwnedFd>> {
+    let socket = socket.as_fd().try_clone_to_owned().ok()?;
+    #[allow(deprecated)]
+    AsyncFd::with_interest(socket, Interest::WRITABLE).ok()
 }
 
 /// Whether a receive error is about an earlier datagram, or a shortage: it is gone with the report.

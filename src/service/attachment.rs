@@ -13,15 +13,12 @@ use crate::replication::Fitness;
 /// How often the instance is looked for, and its settings are looked at. Nothing tells when they
 /// change.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The same while there is traffic: a Jool whose session sync was switched off loses it, and logs
-/// each of our acknowledgements.
-const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// How soon after a refusal, or when pool4 may have changed.
 pub(super) const REFUSAL_CHECK: Duration = Duration::from_millis(100);
-/// How long after the last record the module is still asked for more, every flush interval: longer
-/// than its own timer of 2 s, which finds what came later.
-pub(super) const BUSY: Duration = Duration::from_secs(3);
-
+/// So many flush intervals after the last record the module is asked for more. It hands over what is older
+/// than one when it looks, which it does when a packet is translated or when it is asked: what came since
+/// it looked last has waited long enough with the second question, whatever its clock ticks like.
+pub(super) const ASKS: u32 = 5;
 impl<J: Jool> Node<J> {
     /// Looks at the instance and at what it needs, if that is due, and shows what was found.
     pub(super) fn check_if_due(&mut self) -> Result<(), Failure> {
@@ -29,13 +26,7 @@ impl<J: Jool> Node<J> {
         if now < self.next_check {
             return Ok(());
         }
-        let busy = self.attached && now < self.busy_until;
-        self.next_check = now
-            + if busy {
-                BUSY_CHECK_INTERVAL
-            } else {
-                CHECK_INTERVAL
-            };
+        self.next_check = now + CHECK_INTERVAL;
         let mut found = self.jool.attach();
         if found.is_err() && (self.attached || self.engine.fitness() == Fitness::Unknown) {
             // An answer that was lost is no lost Jool.
@@ -46,28 +37,35 @@ impl<J: Jool> Node<J> {
             Err(reason) => self.detached_from(reason, now)?,
         }
         self.engine.settle_doubts();
-        self.notice_drops();
+        self.read_counts();
         self.count();
         self.report_drops(now);
         self.publish();
         Ok(())
     }
 
-    /// Our own Jool counts what it dropped before it got here.
-    fn notice_drops(&mut self) {
+    /// Reads what our own Jool counts: its sessions, and what it dropped before it got here.
+    fn read_counts(&mut self) {
         if !self.attached {
+            self.jool_sessions = 0;
             return;
         }
-        let Ok(dropped) = self.jool.dropped() else {
+        // What cannot be asked just now is not gone.
+        let Ok(counts) = self.jool.counts() else {
             return;
         };
-        if let (Some(before), Some(now)) = (self.jool_dropped, dropped)
+        if let (Some(before), Some(now)) = (self.jool_dropped, counts.dropped)
             && now > before
         {
             self.counters.jool_dropped += now - before;
             self.engine.handle_loss();
         }
-        self.jool_dropped = dropped;
+        self.jool_dropped = counts.dropped;
+        // An instance that was removed and added again between two looks has everything but its sessions.
+        if counts.sessions < self.jool_sessions.div_ceil(2) {
+            self.engine.handle_fewer(Instant::now(), counts.sessions);
+        }
+        self.jool_sessions = counts.sessions;
     }
 
     pub(super) fn attached_to(&mut self, mut instance: Instance, now: Instant) {
@@ -87,7 +85,7 @@ impl<J: Jool> Node<J> {
             self.was_attached = true;
             self.give_up = None;
             // Something may wait in the module's queue for somebody to ask.
-            self.busy_until = now + BUSY;
+            self.asks_until = now + ASKS * self.config.jool.flush_interval;
             self.next_acknowledgement = now;
             info!(
                 MESSAGE_ID = messages::ATTACHED.id,

@@ -1,6 +1,7 @@
 //! The running daemon: one loop around this node's Jool, the network and the engine between them;
 //! and what it shows of itself to systemd, to the log and to whoever asks.
 
+mod alarm;
 mod attachment;
 mod audit;
 mod commands;

@@ -1,14 +1,16 @@
 //! The running daemon: one loop around this node's Jool, the network and the engine between them.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
-use super::attachment::{BUSY, REFUSAL_CHECK};
+use super::alarm::Alarm;
+use super::attachment::{ASKS, REFUSAL_CHECK};
 use super::audit::Reading;
 use super::control::{Command, Control, Request};
 use super::events::{FailoverTold, Told};
@@ -68,6 +70,7 @@ pub struct Node<J> {
     pub(super) statistics: Option<Statistics>,
     pub(super) engine: Engine,
     pub(super) outbox: Outbox,
+    alarm: Alarm,
     /// The datagram or the run of records under construction.
     pub(super) buffer: Vec<u8>,
     /// When a first attachment is given up; `None`: never, or it happened.
@@ -75,8 +78,8 @@ pub struct Node<J> {
     pub(super) attached: bool,
     /// Whether it ever was.
     pub(super) was_attached: bool,
-    /// Until when Jool is asked for more records.
-    pub(super) busy_until: Instant,
+    /// Until when Jool is asked for more records, and when next.
+    pub(super) asks_until: Instant,
     pub(super) next_acknowledgement: Instant,
     pub(super) next_check: Instant,
     /// Our own Jool's table is being read.
@@ -84,7 +87,8 @@ pub struct Node<J> {
     pub(super) audit_not_before: Instant,
     /// Something is left to be done that waits for nothing.
     pub(super) unfinished: bool,
-    /// Records that our own Jool had dropped by the last check.
+    /// Sessions that our own Jool had, and records that it had dropped, by the last check.
+    pub(super) jool_sessions: u64,
     pub(super) jool_dropped: Option<u64>,
     /// The state that was last written to the log, and the one that was seen since when.
     pub(super) told_state: replication::State,
@@ -149,18 +153,20 @@ impl<J: Jool> Node<J> {
             statistics,
             engine,
             outbox: Outbox::new(),
+            alarm: Alarm::new().map_err(|error| Failure::System("setting up a timer", error))?,
             buffer: Vec::with_capacity(crate::jool::MAX_RUN),
             give_up: config.wait.map(|wait| now + wait),
             config,
             sources,
             attached: false,
             was_attached: false,
-            busy_until: now,
+            asks_until: now,
             next_acknowledgement: now,
             next_check: now,
             reading: None,
             audit_not_before: now,
             unfinished: false,
+            jool_sessions: 0,
             jool_dropped: None,
             told_state: replication::State::Waiting,
             seen_state: (replication::State::Waiting, now),
@@ -198,16 +204,15 @@ impl<J: Jool> Node<J> {
         loop {
             self.catch_up();
             self.check_if_due()?;
+            self.acknowledge_if_due();
             self.audit_more();
             self.pass();
             self.tell_events();
             self.publish_state();
-            match self.wait(&mut stop).await? {
+            let turn = self.wait(&mut stop).await?;
+            self.read_both();
+            match turn {
                 Turn::Stop => break,
-                Turn::Jool => self.read_jool(),
-                Turn::Network => self.read_network(),
-                Turn::Acknowledge => self.acknowledge(),
-                Turn::Check => self.next_check = Instant::now(),
                 Turn::Interfaces => self.refresh_interfaces(),
                 Turn::Statistics => self.answer_statistics(),
                 Turn::Request((Command::Reload, outcome)) => {
@@ -227,9 +232,6 @@ impl<J: Jool> Node<J> {
                 }
                 Turn::Continue => {}
             }
-            // Waiting for a socket that is ready takes none of tokio's budget: without this a flood
-            // would keep it from looking at signals, timers and the other sockets.
-            tokio::task::yield_now().await;
         }
         self.systemd.stopping();
         self.drain().await;
@@ -282,48 +284,73 @@ impl<J: Jool> Node<J> {
         &mut self,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<Turn, Failure> {
+        let asks = self.asks();
         let Self {
             jool,
             network,
             statistics,
             outbox,
+            alarm,
             requests,
             ..
         } = self;
         let sending = !outbox.is_empty();
-        let busy = self.attached && self.next_acknowledgement <= self.busy_until;
         let engine_timer = self.engine.poll_timeout();
         let at_once = engine_timer.is_none()
             || self.reading.is_some()
             || self.engine.has_injections()
             || self.unfinished && !sending;
-        let engine_timer = engine_timer.unwrap_or(self.next_check);
-        let turn = tokio::select! {
-            () = stop => Turn::Stop,
-            ready = jool.readable(), if self.attached => {
-                ready.map_err(|error| Failure::System("waiting for Jool", error))?;
-                Turn::Jool
-            }
-            ready = network.readable() => {
-                ready.map_err(|error| Failure::System("waiting for datagrams", error))?;
-                Turn::Network
-            }
-            ready = network.writable(), if sending => {
-                ready.map_err(|error| Failure::System("waiting to send", error))?;
-                Turn::Continue
-            }
-            () = sleep_until(self.next_acknowledgement.into()), if busy => Turn::Acknowledge,
-            () = sleep_until(self.next_check.into()) => Turn::Check,
-            changed = network.interfaces_changed() => {
-                changed.map_err(|error| Failure::System("watching the interfaces", error))?;
-                Turn::Interfaces
-            }
-            () = statistics::asked(statistics.as_ref()) => Turn::Statistics,
-            Some(request) = requests.recv() => Turn::Request(request),
-            () = sleep_until(engine_timer.into()) => Turn::Continue,
-            () = std::future::ready(()), if at_once => Turn::Continue,
-        };
-        Ok(turn)
+        let timers = [
+            engine_timer,
+            Some(self.next_check),
+            asks.then_some(self.next_acknowledgement),
+        ];
+        let due = timers
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next_check);
+        let mut next = pin!(async {
+            Ok(tokio::select! {
+                () = stop => Turn::Stop,
+                ready = jool.readable(), if self.attached => {
+                    ready.map_err(|error| Failure::System("waiting for Jool", error))?;
+                    Turn::Continue
+                }
+                ready = network.readable() => {
+                    ready.map_err(|error| Failure::System("waiting for datagrams", error))?;
+                    Turn::Continue
+                }
+                ready = network.writable(), if sending => {
+                    ready.map_err(|error| Failure::System("waiting to send", error))?;
+                    Turn::Continue
+                }
+                changed = network.interfaces_changed() => {
+                    changed.map_err(|error| Failure::System("watching the interfaces", error))?;
+                    Turn::Interfaces
+                }
+                () = statistics::asked(statistics.as_ref()) => Turn::Statistics,
+                Some(request) = requests.recv() => Turn::Request(request),
+                due = alarm.at(due) => {
+                    due.map_err(|error| Failure::System("setting a timer", error))?;
+                    Turn::Continue
+                }
+                () = std::future::ready(()), if at_once => Turn::Continue,
+            })
+        });
+        let mut waited = false;
+        let turn = poll_fn(|context| {
+            let turn = next.as_mut().poll(context);
+            waited |= turn.is_pending();
+            turn
+        })
+        .await;
+        if !waited {
+            // Waiting for a socket that is ready takes none of tokio's budget: without this a flood would
+            // keep it from looking at signals, timers and the other sockets. It costs two system calls.
+            tokio::task::yield_now().await;
+        }
+        turn
     }
 
     /// If we stood still, what waited meanwhile is read before the engine's clock goes on: what does not
@@ -341,6 +368,14 @@ impl<J: Jool> Node<J> {
         }
     }
 
+    /// Reads what waits in either socket. That nothing does is known without a system call.
+    fn read_both(&mut self) {
+        if self.attached {
+            self.read_jool();
+        }
+        self.read_network();
+    }
+
     fn read_jool(&mut self) {
         let now = Instant::now();
         for _ in 0..JOOL_BUDGET {
@@ -350,7 +385,7 @@ impl<J: Jool> Node<J> {
                 Received::Records(bytes) => {
                     self.counters.jool_packets += 1;
                     self.counters.jool_bytes += bytes as u64;
-                    self.busy_until = now + BUSY;
+                    self.asks_until = now + ASKS * self.config.jool.flush_interval;
                     self.next_acknowledgement = now + self.config.jool.flush_interval;
                 }
                 Received::Other => {}
@@ -379,9 +414,9 @@ impl<J: Jool> Node<J> {
                 bytes += datagram.bytes.len().max(64);
                 engine.handle_datagram(now, datagram.from, datagram.bytes);
             }) {
-                Ok(0) => break,
+                Ok(false) => break,
                 // Whatever was dropped before it got here.
-                Ok(_) => bytes += 64,
+                Ok(true) => bytes += 64,
                 Err(error) => {
                     debug!("receiving failed: {error}");
                     break;
@@ -447,33 +482,32 @@ impl<J: Jool> Node<J> {
         self.refused(&refusal);
     }
 
-    fn acknowledge(&mut self) {
-        self.next_acknowledgement = Instant::now() + self.config.jool.flush_interval;
+    /// Whether Jool may have records that wait for somebody to ask.
+    fn asks(&self) -> bool {
+        self.attached && self.next_acknowledgement <= self.asks_until
+    }
+
+    /// Asks Jool for more records, if that is due.
+    fn acknowledge_if_due(&mut self) {
+        let now = Instant::now();
+        if !self.asks() || now < self.next_acknowledgement {
+            return;
+        }
+        self.next_acknowledgement = now + self.config.jool.flush_interval;
         if let Err(refusal) = self.jool.acknowledge() {
             self.counters.acknowledge_refusals += 1;
             self.refused(&refusal);
         }
+        self.read_jool();
     }
 
     /// Shows the daemon as it is now to whoever looks, and to systemd.
     pub(super) fn publish(&mut self) {
-        let before = self.snapshot.borrow().sessions;
-        let sessions = match self.attached.then(|| self.jool.sessions()) {
-            Some(Ok(sessions)) => sessions,
-            // What cannot be asked just now is not gone.
-            Some(Err(_)) => before,
-            None => 0,
-        };
-        // An instance that was removed and added again between two looks has everything but its
-        // sessions.
-        if self.attached && sessions < before.div_ceil(2) {
-            self.engine.handle_fewer(Instant::now(), sessions);
-        }
         let status = self.engine.status(Instant::now());
-        let counters = self.counters;
+        let (counters, jool_sessions) = (self.counters, self.jool_sessions);
         self.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.clone();
-            snapshot.sessions = sessions;
+            snapshot.sessions = jool_sessions;
             snapshot.status = status;
             snapshot.counters = counters;
             if snapshot.state_name() != before.state_name() {
@@ -595,14 +629,10 @@ impl<J: Jool> Node<J> {
 /// What to do next.
 enum Turn {
     Stop,
-    Jool,
-    Network,
-    Acknowledge,
-    Check,
     Interfaces,
     Statistics,
     Request(Request),
-    /// There is something to send.
+    /// A socket is ready, or a time has come.
     Continue,
 }
 

@@ -12,23 +12,22 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
+use super::{Counts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
 use crate::session::{
     Format, HEADER, Identity, Pool4, Prefix, Protocol, Reject, Session, Timeouts,
 };
 use crate::session::{State, Timer, parse_run};
 use message::{JoolMessage, Message, NAME, Operation, Request, global, root};
-use socket::{Family, Socket};
+use socket::{Batch, Family, MESSAGE, Socket};
 
 /// Receive buffer asked for, in bytes: a whole advertisement of some 100,000 sessions fits.
 const EVENTS_BUFFER: usize = 8 << 20;
 /// Commands have one short answer each.
 const COMMANDS_BUFFER: usize = 256 << 10;
-/// No message of the module was longer than a page.
-const MESSAGE: usize = 64 << 10;
 /// The module of 4.1.x demands its own major and minor number, and looks at no more.
 const SPOKEN: [u8; 4] = [4, 1, 0, 0];
 
@@ -46,19 +45,23 @@ pub struct Kernel {
     events: AsyncFd<Socket>,
     commands: Socket,
     family: Option<Family>,
+    /// The module's version, as it was when the family was resolved.
+    version: Option<Version>,
     /// When queue settings were last repaired, how often without a pause, and from when on they may
     /// be again.
     tuned: Instant,
     tunings: u32,
-    /// The counter of the records that the module drops, if it has one.
-    dropped: Option<u8>,
     /// The instance's NAT64 prefix.
     pool6: Option<Prefix>,
     tune_after: Instant,
     sequence: u32,
     request: Request,
     answer: Box<[u8]>,
-    packet: Box<[u8]>,
+    packets: Batch,
+    /// One acknowledgement is enough for what was read together: only one packet is in flight.
+    is_acknowledged: bool,
+    /// The socket is to be read whether it is known to have something or not.
+    is_to_read: bool,
 }
 
 impl Kernel {
@@ -79,15 +82,17 @@ impl Kernel {
             events: events.into_async()?,
             commands: Socket::open(COMMANDS_BUFFER)?,
             family: None,
+            version: None,
             tuned: Instant::now(),
             tunings: 0,
-            dropped: None,
             pool6: None,
             tune_after: Instant::now(),
             sequence: 0,
             request: Request::default(),
             answer: vec![0; MESSAGE].into(),
-            packet: vec![0; MESSAGE].into(),
+            packets: Batch::new(),
+            is_acknowledged: false,
+            is_to_read: false,
         })
     }
 
@@ -152,8 +157,61 @@ impl Kernel {
     pub const SESSIONS: u8 = 5;
 
     fn forget_family(&mut self) {
+        self.version = None;
         if let Some(family) = self.family.take() {
             self.events.get_ref().leave(family.group);
+        }
+    }
+
+    /// Reads the next packets, or says why there are none.
+    fn read(&mut self) -> Option<Received> {
+        let packets = &mut self.packets;
+        let mut failed = None;
+        self.is_acknowledged = false;
+        let mut fill = |events: &Socket| match packets.fill(events) {
+            Ok(true) | Err(Errno::EINTR) => Ok(()),
+            // What comes from now on is told of anew.
+            Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(errno @ (Errno::ENOBUFS | Errno::EAGAIN)) => Err(errno.into()),
+            // Taken for "nothing there", so that an error that stays does not keep us awake.
+            Err(errno) => {
+                failed = Some(io::Error::from(errno).kind());
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        };
+        let read = if self.is_to_read {
+            let read = fill(self.events.get_ref());
+            self.is_to_read = read.is_ok();
+            read
+        } else {
+            self.events.try_io(Interest::READABLE, fill)
+        };
+        match read {
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {
+                // The packet in flight may be among the lost: without this the module would wait
+                // for its deadline.
+                self.acknowledge_unheard();
+                Some(Received::Overflow)
+            }
+            _ if self.packets.has_more() => None,
+            _ => Some(failed.map_or(Received::Nothing, Received::Failed)),
+        }
+    }
+
+    /// Which version the module is, at least of those that are spoken here.
+    fn read_version(&mut self) -> Result<Version, Unavailable> {
+        self.version = None;
+        match fs::read_to_string(VERSION_FILE) {
+            Ok(text) => {
+                let version = Version::supported(&text).map_err(Unavailable::Unsupported)?;
+                self.version = Some(version);
+                Ok(version)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.forget_family();
+                Err(Unavailable::NoModule)
+            }
+            Err(error) => Err(Refusal::Io(error).into()),
         }
     }
 
@@ -196,9 +254,12 @@ impl Kernel {
         }
     }
 
-    /// Acknowledges without looking for an error: whatever it is, attach() meets it too.
+    /// Acknowledges what was read together, if that has not been done, without looking for an error: whatever
+    /// it is, attach() meets it too.
     fn acknowledge_unheard(&mut self) {
-        if self.begin(Operation::JooldAck).is_ok() {
+        if !std::mem::replace(&mut self.is_acknowledged, true)
+            && self.begin(Operation::JooldAck).is_ok()
+        {
             let _ = self.commands.send(self.request.finish());
         }
     }
@@ -319,46 +380,53 @@ impl Kernel {
 
     /// One of the instance's counters, by Jool's number. Needs no attachment.
     pub fn counter(&mut self, counter: u8) -> Result<u64, Refusal> {
+        let mut found = None;
+        self.counters(counter, |other, value| {
+            if other == counter {
+                found = Some(value);
+            }
+        })?;
+        found.ok_or(LACKS_COUNTER)
+    }
+
+    /// The instance's counters from one on, as many as one answer has.
+    fn counters(&mut self, first: u8, mut each: impl FnMut(u8, u64)) -> Result<(), Refusal> {
         self.resolve()?;
-        let offset = counter.checked_sub(1);
+        let offset = first.checked_sub(1);
         let request = self.begin(Operation::StatsForeach)?;
         if let Some(offset) = offset {
             request.attribute(root::OFFSET_U8, &[offset]);
         }
-        let answer = self.ask()?;
-        let value = answer
-            .attributes
-            .find(u16::from(counter))
-            .and_then(message::number);
-        value.ok_or(Refusal::Answer("lacks the counter"))
+        for (counter, value) in self.ask()?.attributes {
+            if let (Ok(counter), Some(value)) = (u8::try_from(counter), message::number(value)) {
+                each(counter, value);
+            }
+        }
+        Ok(())
     }
 }
 
+/// Instead of a counter's value.
+const LACKS_COUNTER: Refusal = Refusal::Answer("lacks the counter");
+
 impl Jool for Kernel {
     fn attach(&mut self) -> Result<Instance, Unavailable> {
-        // Read each time: the module may have been replaced by another version meanwhile, and its
-        // family may outlive it (SIIT Jool shares it).
-        let version = match fs::read_to_string(VERSION_FILE) {
-            Ok(text) => Version::supported(&text).map_err(Unavailable::Unsupported)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.forget_family();
-                return Err(Unavailable::NoModule);
-            }
-            Err(error) => return Err(Refusal::Io(error).into()),
+        // A notice tells when the family goes, with the module of that version.
+        let version = match self.version {
+            Some(version) => version,
+            None => self.read_version()?,
         };
-        // SSS_ENOSPC of each version.
-        self.dropped = match version.revision {
-            ..=11 => None,
-            12 => Some(79),
-            _ => Some(78),
-        };
+        let is_subscribed = self.family.is_some();
         let family = self.resolve()?;
-        // Once more does no harm, and a family that was resolved anew has nobody subscribed.
-        self.events
-            .get_ref()
-            .join(family.group)
-            .map_err(Refusal::Io)?;
+        if !is_subscribed {
+            self.events
+                .get_ref()
+                .join(family.group)
+                .map_err(Refusal::Io)?;
+        }
         if !self.is_alive()? {
+            // The family may outlive the module, because SIIT Jool shares it.
+            self.read_version()?;
             return Err(Unavailable::NoInstance(self.settings.instance.clone()));
         }
         let globals = self.globals()?;
@@ -407,81 +475,86 @@ impl Jool for Kernel {
         self.settings = settings;
     }
 
-    fn sessions(&mut self) -> Result<u64, Refusal> {
-        self.counter(Self::SESSIONS)
-    }
-
-    fn dropped(&mut self) -> Result<Option<u64>, Refusal> {
-        self.dropped
-            .map(|counter| self.counter(counter))
-            .transpose()
+    fn counts(&mut self) -> Result<Counts, Refusal> {
+        // SSS_ENOSPC of each version.
+        let dropped = match self.version {
+            Some(version) if version.counts_drops() => match version.revision {
+                12 => Some(79),
+                _ => Some(78),
+            },
+            _ => None,
+        };
+        let mut sessions = None;
+        let mut drops = None;
+        self.counters(Self::SESSIONS, |counter, value| {
+            if counter == Self::SESSIONS {
+                sessions = Some(value);
+            } else if dropped == Some(counter) {
+                drops = Some(value);
+            }
+        })?;
+        if let (Some(dropped), None) = (dropped, drops) {
+            // The answer had no room for it.
+            drops = Some(self.counter(dropped)?);
+        }
+        Ok(Counts {
+            sessions: sessions.ok_or(LACKS_COUNTER)?,
+            dropped: drops,
+        })
     }
 
     async fn readable(&mut self) -> io::Result<()> {
-        self.events.readable().await?.retain_ready();
+        if !self.is_to_read && !self.packets.has_more() {
+            self.events.readable().await?.retain_ready();
+        }
         Ok(())
     }
 
     fn receive(&mut self, mut records: impl FnMut(&[u8])) -> Received {
-        let packet = &mut self.packet;
-        let mut failed = None;
-        let read = self.events.try_io(Interest::READABLE, |events| {
-            events
-                .receive(packet)
-                .map_err(|error| match error.raw_os_error() {
-                    // Taken for "nothing there", so that an error that stays does not keep us awake.
-                    Some(errno) if !matches!(errno, nix::libc::ENOBUFS | nix::libc::EAGAIN) => {
-                        failed = Some(error.kind());
-                        io::ErrorKind::WouldBlock.into()
-                    }
-                    _ => error,
-                })
-        });
-        let length = match read {
-            Ok(length) => length,
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {
-                // The packet in flight may be among the lost: without this the module would wait
-                // for its deadline.
-                self.acknowledge_unheard();
-                return Received::Overflow;
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                self.acknowledge_unheard();
-                return Received::Malformed;
-            }
-            Err(_) => return failed.map_or(Received::Nothing, Received::Failed),
-        };
+        if !self.packets.has_more()
+            && let Some(instead) = self.read()
+        {
+            return instead;
+        }
         let family = self.family.map(|family| family.id);
         let name = self.settings.instance.as_bytes();
-        let packet = std::mem::take(&mut self.packet);
-        let received = match Message::parse(packet.get(..length).unwrap_or_default(), family) {
-            Ok(Message::Jool(multicast)) if multicast.instance == name => {
-                match multicast.attributes.find(root::SESSION_ENTRIES) {
-                    Some(run) => {
-                        // Before anything else, so that the next packet is made meanwhile.
-                        self.acknowledge_unheard();
-                        records(run);
-                        Received::Records(run.len())
-                    }
-                    None => {
-                        self.acknowledge_unheard();
-                        Received::Malformed
+        let mut packets = std::mem::take(&mut self.packets);
+        let received = match packets.next() {
+            None => Received::Nothing,
+            Some(packet) => match packet
+                .ok_or(message::Malformed)
+                .and_then(|packet| Message::parse(packet, family))
+            {
+                Ok(Message::Jool(multicast)) if multicast.instance == name => {
+                    // Before anything else, so that the next packet is made meanwhile.
+                    self.acknowledge_unheard();
+                    match multicast.attributes.find(root::SESSION_ENTRIES) {
+                        Some(run) => {
+                            records(run);
+                            Received::Records(run.len())
+                        }
+                        None => Received::Malformed,
                     }
                 }
-            }
-            Ok(Message::Family(notice)) if notice.is_news(family) => {
-                self.forget_family();
-                Received::ModuleChanged
-            }
-            // Of another instance in this namespace, another family's notice, or an old one.
-            Ok(_) => Received::Other,
-            Err(message::Malformed) => Received::Malformed,
+                Ok(Message::Family(notice)) if notice.is_news(family) => {
+                    self.forget_family();
+                    Received::ModuleChanged
+                }
+                // Of another instance in this namespace, another family's notice, or an old one.
+                Ok(_) => Received::Other,
+                Err(message::Malformed) => {
+                    self.acknowledge_unheard();
+                    Received::Malformed
+                }
+            },
         };
-        self.packet = packet;
+        self.packets = packets;
         received
     }
 
     fn acknowledge(&mut self) -> Result<(), Refusal> {
+        // An overflow ends a batch early, which looks like the last one.
+        self.is_to_read = true;
         self.begin(Operation::JooldAck)?;
         self.execute().map(drop)
     }

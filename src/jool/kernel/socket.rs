@@ -1,6 +1,7 @@
 //! A nonblocking Generic Netlink socket, and the ids that nlctrl gives out.
 
-use std::io;
+use std::array;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -13,7 +14,7 @@ use neli::socket::NlSocket;
 use neli::types::GenlBuffer;
 use neli::utils::Groups;
 use neli::{FromBytes, ToBytes};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, setsockopt, sockopt};
 
 use socket2::{Domain, SockRef};
 use tokio::io::Interest;
@@ -106,6 +107,83 @@ impl Socket {
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             }
         }
+    }
+}
+
+/// Messages that are read together.
+const BATCH: usize = 8;
+
+/// Room for each, in bytes. No message of the module was longer than a page.
+pub(super) const MESSAGE: usize = 64 << 10;
+
+/// Messages that were read with one system call, until each has been looked at.
+pub(super) struct Batch {
+    headers: MultiHeaders<()>,
+    /// [`BATCH`] times [`MESSAGE`] bytes; pages that were never written to take no memory.
+    buffers: Vec<u8>,
+    /// How long each message was, which may be more than there was room for.
+    lengths: [usize; BATCH],
+    read: usize,
+    next: usize,
+}
+
+/// One without room, in place of one that is being looked at.
+impl Default for Batch {
+    fn default() -> Self {
+        Self::of(0)
+    }
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self::of(BATCH)
+    }
+
+    fn of(messages: usize) -> Self {
+        Self {
+            headers: MultiHeaders::preallocate(messages, None),
+            buffers: vec![0; messages * MESSAGE],
+            lengths: [0; BATCH],
+            read: 0,
+            next: 0,
+        }
+    }
+
+    /// Reads what the socket has, in place of what was read before. Says whether it may have more.
+    pub(super) fn fill(&mut self, socket: &Socket) -> nix::Result<bool> {
+        (self.read, self.next) = (0, 0);
+        let mut buffers = self.buffers.chunks_exact_mut(MESSAGE);
+        let mut parts: [_; BATCH] =
+            array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
+        let received = recvmmsg(
+            socket.as_raw_fd(),
+            &mut self.headers,
+            parts.iter_mut(),
+            MsgFlags::MSG_TRUNC,
+            None,
+        )?;
+        for (message, length) in received.zip(&mut self.lengths) {
+            *length = message.bytes;
+            self.read += 1;
+        }
+        Ok(self.read == BATCH)
+    }
+
+    /// Whether there is a message that was not looked at.
+    pub(super) fn has_more(&self) -> bool {
+        self.next < self.read
+    }
+
+    /// The next message; `None` in it: it did not fit.
+    pub(super) fn next(&mut self) -> Option<Option<&[u8]>> {
+        let at = self.next;
+        if !self.has_more() {
+            return None;
+        }
+        self.next += 1;
+        let length = self.lengths.get(at).copied().unwrap_or(usize::MAX);
+        let buffer = self.buffers.chunks_exact(MESSAGE).nth(at);
+        Some(buffer.and_then(|buffer| buffer.get(..length)))
     }
 }
 

@@ -161,8 +161,12 @@ impl Engine {
         }
         self.summer.step(now, &self.ledger);
         self.repair.verifier.step(now, &self.ledger);
-        self.hellos.keep_time(now);
-        if now >= self.tick {
+        // One waking for both, as soon as they are not further apart than that.
+        let (is_tick, together) = (now >= self.tick, INTERVAL / 2);
+        let hello = self
+            .hellos
+            .keep_time(now, if is_tick { together } else { 0 });
+        if is_tick || hello && now + together >= self.tick {
             self.look_around(now);
         }
         self.with_repair(|repair, around| repair.recover(now, around));

@@ -37,12 +37,14 @@ impl Timing {
         self.due = true;
     }
 
-    /// When the time for the next one has come, it is to leave as soon as it can.
-    pub(crate) fn keep_time(&mut self, now: u64) {
-        if now >= self.next {
+    /// When the time for the next one has come, or will have in so many milliseconds, it is to leave as
+    /// soon as it can. Says whether one is to leave.
+    pub(crate) fn keep_time(&mut self, now: u64, early: u64) -> bool {
+        if now + early >= self.next {
             self.due = true;
             self.next = now + INTERVAL;
         }
+        self.due
     }
 
     /// For how long one has been due, in milliseconds: if we did not stand still, hardly at all. What

@@ -87,7 +87,7 @@ done
 shows 'nonsense' jooldctl -i eth0 status
 synchronises eth0 || fail "joold@eth0 is not up after a reload that was refused"
 set_arrives 2 B machine
-echo '{ "ttl": 2, "flush interval": 20 }' >/etc/joold/eth0.json
+echo '{ "ttl": 2, "flush interval": 15 }' >/etc/joold/eth0.json
 systemctl reload joold@eth0
 ! jooldctl -i eth0 status | grep -q nonsense || fail "problems stay after a good reload"
 set_arrives 3 B machine

@@ -92,7 +92,7 @@ wait_for 30 "joold@sB runs with its new socket" synchronises sB
 listens B 6465 || fail "joold@sB's socket has not moved to the port of the changed configuration"
 ! listens B 6464 || fail "joold@sB's socket is still on the old port"
 ! journal_has sB 'an own socket is used' || fail "joold@sB did not take the unit's moved socket"
-echo '{ "peers": ["fd64::1"], "multicast port": 6465, "flush interval": 20 }' >/etc/joold/sB.json
+echo '{ "peers": ["fd64::1"], "multicast port": 6465, "flush interval": 15 }' >/etc/joold/sB.json
 systemctl reload joold@sB
 journal_has sB 'read the configuration again' || fail "joold@sB did not read its configuration again"
 echo '{ "multicast port": "x" }' >/etc/joold/sB.json
