@@ -123,7 +123,7 @@ fn instance(version: Version) -> Instance {
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
         is_paused: false,
-        pool4: Pool4::default(),
+        pool4: Pool4::everything(),
         unrepaired: None,
     }
 }

@@ -27,7 +27,7 @@ fn instance(version: &str) -> Instance {
         format: version.format(),
         pool6: Prefix::WELL_KNOWN,
         is_paused: false,
-        pool4: Pool4::default(),
+        pool4: Pool4::everything(),
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
         unrepaired: None,
@@ -298,6 +298,7 @@ fn a_session_that_pool4_does_not_mask_is_not_injected() {
     let start = Instant::now();
     let mut engine = Engine::new(start, Settings::default());
     let mut instance = instance("4.1.13");
+    instance.pool4 = Pool4::default();
     instance
         .pool4
         .add(Protocol::Udp, udp(1).id.src4, 32, (100, 200));

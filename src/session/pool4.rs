@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{Identity, Protocol};
 
-/// A node's pool4. Empty, it stands for the node's own addresses, which are not known here.
+/// A node's pool4. Empty, it stands for the node's own addresses, which no other node has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pool4(Vec<Range>);
 
@@ -16,6 +16,15 @@ struct Range {
 }
 
 impl Pool4 {
+    /// Every address, port and identifier, for tests and benchmarks.
+    pub fn everything() -> Self {
+        let mut pool4 = Self::default();
+        for protocol in Protocol::ALL {
+            pool4.add(protocol, Ipv4Addr::UNSPECIFIED, 0, (0, u16::MAX));
+        }
+        pool4
+    }
+
     /// Adds the addresses of a prefix with a range of ports, or of ICMP identifiers.
     pub fn add(&mut self, protocol: Protocol, address: Ipv4Addr, length: u8, ports: (u16, u16)) {
         let host = u32::MAX.checked_shr(length.into()).unwrap_or(0);
@@ -44,8 +53,8 @@ impl Pool4 {
         ranges.into_iter().flatten()
     }
 
-    /// Whether the session's mask is one that this NAT64 can have given. Looks at every range; a
-    /// pool4 has a handful.
+    /// Whether the session's mask is one that this NAT64 can give. An empty one, as while it is being
+    /// replaced, gives none that another node could know of. Looks at every range; a pool4 has a handful.
     #[inline]
     pub fn masks(&self, id: &Identity) -> bool {
         let within = |range: &Range| {
@@ -53,7 +62,7 @@ impl Pool4 {
                 && (range.addresses.0..=range.addresses.1).contains(&id.src4)
                 && (range.ports.0..=range.ports.1).contains(&id.src4_port)
         };
-        self.0.is_empty() || self.0.iter().any(within)
+        self.0.iter().any(within)
     }
 }
 
@@ -75,7 +84,7 @@ mod tests {
     fn a_mask_has_to_be_of_the_protocol_the_prefix_and_the_ports() {
         let mut pool4 = Pool4::default();
         let id = udp(5000).id;
-        assert!(pool4.masks(&id), "an empty pool4 is not known");
+        assert!(!pool4.masks(&id), "an empty pool4 has no mask");
         pool4.add(
             Protocol::Tcp,
             Ipv4Addr::new(198, 51, 100, 0),

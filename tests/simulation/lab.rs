@@ -128,7 +128,7 @@ impl Lab {
             format: version.format(),
             pool6: Prefix::WELL_KNOWN,
             is_paused: false,
-            pool4: Pool4::default(),
+            pool4: Pool4::everything(),
             timeouts: Timeouts::default(),
             repairs: Vec::new(),
             unrepaired: None,

@@ -165,7 +165,7 @@ impl Node {
             format: self.version.format(),
             pool6: Prefix::WELL_KNOWN,
             is_paused: false,
-            pool4: Pool4::default(),
+            pool4: Pool4::everything(),
             timeouts: self.timeouts,
             repairs: Vec::new(),
             unrepaired: None,

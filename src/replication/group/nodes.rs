@@ -23,6 +23,9 @@ const FULL: usize = 120;
 /// Frames of an answer that are asked for at first, and at most.
 const FIRST_FRAMES: u8 = 8;
 const MOST_FRAMES: u8 = 128;
+/// The frames of an answer keep the way busy if the last one takes longer than twice as long as the first,
+/// and this, in milliseconds.
+const BUSY: u64 = 4;
 /// After so many answers it is tried whether longer ones come, too; doubled each time that they do not.
 const LONGER: u32 = 8;
 const MOST_LONGER: u32 = 4_096;
@@ -82,6 +85,8 @@ pub(crate) struct Node {
     longer: (u32, u32),
     /// How long the way to it and back takes, in milliseconds.
     round_trip: Option<u64>,
+    /// How long it took to the first frame of the last answer, in milliseconds.
+    first: u64,
     /// Frames of an answer that the way takes at once, and whether it has lost some of more.
     frames: u8,
     has_lost: bool,
@@ -113,6 +118,7 @@ impl Node {
             length: 0,
             longer: (LONGER, LONGER),
             round_trip: None,
+            first: 0,
             frames: FIRST_FRAMES,
             has_lost: false,
             verified: None,
@@ -222,8 +228,12 @@ impl Node {
         }
     }
 
-    /// All frames of an answer came.
-    pub(crate) fn came_whole(&mut self) {
+    /// All frames of an answer came, the last one so long after the question, in milliseconds. If they kept
+    /// the way busy for longer than it takes to ask, more of them would only wait in it, or be lost.
+    pub(crate) fn came_whole(&mut self, trip: u64) {
+        if trip > 2 * self.first + BUSY {
+            return;
+        }
         let more = if self.has_lost { 1 } else { self.frames };
         self.frames = self.frames.saturating_add(more).min(MOST_FRAMES);
     }
@@ -259,6 +269,7 @@ impl Node {
         }
         self.unanswered = 0;
         if let Some(trip) = trip {
+            self.first = trip;
             // The longest one, forgotten by and by.
             let known = self.round_trip.unwrap_or(trip);
             self.round_trip = Some(trip.max(known - known.div_ceil(8)));

@@ -140,7 +140,8 @@ impl Repair {
         }
         log.tries = 0;
         let has_holes = log.missing.first().is_some_and(|first| first <= last);
-        log.due = Some(now + pause(node, is_ours && head.is_last, has_holes));
+        let last = (is_ours && head.is_last).then_some(trip);
+        log.due = Some(now + pause(node, last, has_holes));
         log.schedule(now);
     }
 
@@ -164,7 +165,8 @@ impl Repair {
         if scan.missing.remove(first, last) {
             scan.tries = 0;
             let has_holes = scan.missing.first().is_some_and(|first| first <= last);
-            scan.due = now + pause(node, is_ours && head.is_last, has_holes);
+            let last = (is_ours && head.is_last).then_some(trip);
+            scan.due = now + pause(node, last, has_holes);
         }
         if scan.missing.is_empty() {
             return self.finish_scan(now, around);
@@ -179,15 +181,16 @@ fn trip(now: u64, replay: &Replay<'_>, around: &Around<'_>) -> Option<u64> {
     now.checked_sub(asked).filter(|trip| *trip < LONGEST_TRIP)
 }
 
-/// How long to wait for more of an answer, in milliseconds.
-fn pause(node: &mut Node, is_last: bool, has_holes: bool) -> u64 {
-    match (is_last, has_holes) {
-        (false, _) => node.retry(0),
-        (true, false) => {
-            node.came_whole();
+/// How long to wait for more of an answer, in milliseconds. `last`: this was the last of it, and how long
+/// after the question it came.
+fn pause(node: &mut Node, last: Option<Option<u64>>, has_holes: bool) -> u64 {
+    match (last, has_holes) {
+        (None, _) => node.retry(0),
+        (Some(trip), false) => {
+            node.came_whole(trip.unwrap_or(0));
             0
         }
-        (true, true) => {
+        (Some(_), true) => {
             node.lost_some();
             TOLERANCE
         }

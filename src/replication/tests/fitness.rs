@@ -2,21 +2,6 @@
 
 use super::*;
 
-/// An instance whose pool4 masks everything that these tests make up.
-fn masking(version: &str) -> Instance {
-    let mut instance = instance(version);
-    for protocol in Protocol::ALL {
-        instance
-            .pool4
-            .add(protocol, [198, 51, 100, 0].into(), 24, (0, 65535));
-        instance
-            .pool4
-            .add(protocol, [192, 0, 2, 0].into(), 24, (0, 65535));
-    }
-    instance
-}
-
-/// Nodes whose Jools have a pool4.
 fn group(nodes: &[u64]) -> Group {
     let mut group = Group::new(&[]);
     for node in nodes {
@@ -34,7 +19,7 @@ fn add(group: &mut Group, node: u64, settings: Settings) {
         ..settings
     };
     let mut engine = Engine::new(at, settings);
-    engine.handle_attached(at, &masking("4.1.13"));
+    engine.handle_attached(at, &instance("4.1.13"));
     group.engines.push((node, engine));
     group.told.push(Vec::new());
 }
@@ -76,20 +61,20 @@ fn nodes_that_start_together_are_fit_and_know_it_of_one_another() {
 
 #[test]
 fn a_peer_whose_jool_is_paused_or_has_no_pool4_could_not_take_over() {
-    let mut paused = masking("4.1.13");
+    let mut paused = instance("4.1.13");
     paused.is_paused = true;
     let mut without_pool4 = instance("4.1.13");
-    without_pool4.pool6 = Prefix::WELL_KNOWN;
-    for (instance, expected) in [(paused, Fitness::Paused), (without_pool4, Fitness::NoPool4)] {
+    without_pool4.pool4 = Pool4::default();
+    for (lacking, expected) in [(paused, Fitness::Paused), (without_pool4, Fitness::NoPool4)] {
         let mut group = group(&[1, 2]);
         let at = group.at();
-        group.engine(2).handle_attached(at, &instance);
+        group.engine(2).handle_attached(at, &lacking);
         group.run(300);
         assert_eq!(fitness(&mut group, 2), expected);
         assert!(status(&mut group, 1).failover.is_err());
         assert_eq!(status(&mut group, 1).peers[0].fitness, Some(expected));
         let at = group.at();
-        group.engine(2).handle_attached(at, &masking("4.1.13"));
+        group.engine(2).handle_attached(at, &instance("4.1.13"));
         group.run(300);
         assert_eq!(fitness(&mut group, 2), Fitness::Synced);
         assert_eq!(successors(&mut group, 1), [name(2)]);
@@ -101,7 +86,7 @@ fn pools_that_differ_take_the_fitness_of_who_has_no_traffic() {
     let mut group = group(&[1, 2]);
     group.local(1, &many(50));
     group.run(300);
-    let mut other = masking("4.1.13");
+    let mut other = instance("4.1.13");
     other
         .pool4
         .add(Protocol::Udp, [203, 0, 113, 1].into(), 32, (1, 65535));
@@ -144,7 +129,7 @@ fn a_node_that_was_cut_off_and_emptied_yields_until_it_has_everything() {
     }
     assert_eq!(fitness(&mut group, 2), Fitness::Alone);
     let at = group.at();
-    group.engine(1).handle_attached(at, &masking("4.1.13"));
+    group.engine(1).handle_attached(at, &instance("4.1.13"));
     group.run(80_000);
     assert_eq!(fitness(&mut group, 1), Fitness::Idle);
     let rank = |group: &mut Group, node| fitness(group, node).rank();
@@ -425,7 +410,11 @@ fn a_jool_that_lost_its_sessions_between_two_looks_is_not_fit_until_it_has_them_
 #[test]
 fn a_peer_that_could_not_translate_anyway_takes_nobodys_fitness() {
     let mut group = group(&[1]);
-    group.add(2, "4.1.13", Settings::default());
+    add(&mut group, 2, Settings::default());
+    let mut without_pool4 = instance("4.1.13");
+    without_pool4.pool4 = Pool4::default();
+    let at = group.at();
+    group.engine(2).handle_attached(at, &without_pool4);
     group.run(3000);
     assert_eq!(fitness(&mut group, 2), Fitness::NoPool4);
     assert_eq!(fitness(&mut group, 1), Fitness::Synced);
