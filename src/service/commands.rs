@@ -15,7 +15,7 @@ use crate::jool::Jool;
 impl<J: Jool> Node<J> {
     /// Reads the configuration again, all or nothing.
     pub(super) fn reload(&mut self) -> Result<(), String> {
-        self.systemd.reloading();
+        self.publisher.systemd.reloading();
         let result = self.try_reload();
         match &result {
             Ok(()) => info!(
@@ -33,7 +33,7 @@ impl<J: Jool> Node<J> {
         let addresses = addresses(&self.network, &self.config);
         let instance = self.config.jool.instance.clone();
         let files = self.sources.iter().flat_map(Sources::files).collect();
-        self.snapshot.send_modify(|snapshot| {
+        self.publisher.snapshot.send_modify(|snapshot| {
             snapshot.addresses = addresses;
             snapshot.instance = instance;
             // One that may be missing may have come or gone.
@@ -41,7 +41,7 @@ impl<J: Jool> Node<J> {
             snapshot.configuration.loaded = SystemTime::now();
             snapshot.configuration.problems = result.clone().err().unwrap_or_default();
         });
-        self.systemd.reloaded();
+        self.publisher.systemd.reloaded();
         result
     }
 
@@ -74,25 +74,22 @@ impl<J: Jool> Node<J> {
             self.engine
                 .set_policy(Instant::now(), config.policy.clone());
         }
-        self.outlets.set_interface(config.gate.as_ref());
+        self.publisher.outlets.set_interface(config.gate.as_ref());
         if config.jool != self.config.jool {
             if config.jool.instance != self.config.jool.instance {
-                self.attached = false;
-                self.abandon_audit();
-                // Each instance counts on its own.
-                self.jool_dropped = None;
+                self.attachment.forget();
+                self.table.abandon(&mut self.engine);
                 self.engine.handle_detached(Instant::now());
             }
             self.jool.configure(config.jool.clone());
-            self.next_check = Instant::now();
+            self.attachment.check_by(Instant::now());
         }
         let (old, new) = (&self.config, &config);
         if (&old.node_name, old.max_sessions) != (&new.node_name, new.max_sessions) {
             warn!("\"node name\" and \"max sessions\" take effect with the next restart");
         }
-        if !self.was_attached && old.wait != new.wait {
-            self.give_up = new.wait.map(|wait| Instant::now() + wait);
-            self.next_check = Instant::now();
+        if old.wait != new.wait {
+            self.attachment.wait_for(Instant::now(), new.wait);
         }
         self.config = config;
         Ok(())
@@ -100,7 +97,7 @@ impl<J: Jool> Node<J> {
 
     /// Announces the whole table, for stock peers, which cannot ask for it.
     pub(super) fn advertise(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
-        let result = if self.attached {
+        let result = if self.attachment.is_there() {
             Ok(self.engine.advertise())
         } else {
             Err("there is no Jool whose sessions could be sent".to_owned())
@@ -127,7 +124,7 @@ impl<J: Jool> Node<J> {
     }
 
     fn keep_drained(&self, is_drained: bool) -> Result<(), String> {
-        let Some(files) = self.outlets.files() else {
+        let Some(files) = self.publisher.outlets.files() else {
             return Ok(());
         };
         files.keep_drained(is_drained).map_err(|error| {
@@ -137,7 +134,7 @@ impl<J: Jool> Node<J> {
 
     /// Begins to compare everything.
     pub(super) fn resync(&mut self, outcome: oneshot::Sender<Result<u64, String>>) {
-        let result = if self.attached {
+        let result = if self.attachment.is_there() {
             self.engine.resync();
             Ok(0)
         } else {
@@ -149,7 +146,7 @@ impl<J: Jool> Node<J> {
 
     /// Begins to compare with each of the other nodes.
     pub(super) fn verify(&mut self) -> Result<(), String> {
-        if !self.attached {
+        if !self.attachment.is_there() {
             return Err("there is no Jool whose sessions could be compared".to_owned());
         }
         self.engine.may_verify()?;
@@ -159,11 +156,10 @@ impl<J: Jool> Node<J> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
     use std::net::UdpSocket;
     use std::path::PathBuf;
-    use std::time::Duration;
 
     use super::*;
     use crate::jool::Version;
@@ -171,15 +167,15 @@ mod tests {
     use crate::service::Setup;
 
     /// A node, not attached yet, and its file, which is removed afterwards.
-    struct Reloaded {
-        node: Node<Simulated>,
+    pub(in crate::service) struct Reloaded {
+        pub(in crate::service) node: Node<Simulated>,
         file: PathBuf,
         port: u16,
     }
 
     impl Reloaded {
         /// A node whose file is not there yet.
-        fn new(test: &str) -> Self {
+        pub(in crate::service) fn new(test: &str) -> Self {
             let name = format!("joold-reload-{test}-{}.json", std::process::id());
             let file = std::env::temp_dir().join(name);
             let free = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -203,7 +199,7 @@ mod tests {
             Self { node, file, port }
         }
 
-        fn reload(&mut self, key: &str) {
+        pub(in crate::service) fn reload(&mut self, key: &str) {
             let port = self.port;
             let text = format!(r#"{{ "multicast port": {port}, {key} }}"#);
             fs::write(&self.file, text).unwrap();
@@ -224,29 +220,5 @@ mod tests {
         assert!(files(&reloaded).is_empty());
         reloaded.reload(r#""ttl": 2"#);
         assert_eq!(files(&reloaded), [reloaded.file.clone()]);
-    }
-
-    #[tokio::test]
-    async fn what_another_instance_dropped_is_not_what_this_one_did() {
-        let mut reloaded = Reloaded::new("instance");
-        reloaded.node.jool_dropped = Some(5);
-        reloaded.reload(r#""ttl": 2"#);
-        assert_eq!(reloaded.node.jool_dropped, Some(5));
-        reloaded.reload(r#""instance": "other""#);
-        assert_eq!(reloaded.node.jool_dropped, None);
-    }
-
-    #[tokio::test]
-    async fn a_node_that_waits_for_jool_waits_as_long_as_the_file_says_now() {
-        let mut reloaded = Reloaded::new("wait");
-        reloaded.reload(r#""jool wait": "forever""#);
-        assert_eq!(reloaded.node.give_up, None);
-        reloaded.reload(r#""jool wait": 7"#);
-        let give_up = reloaded.node.give_up.unwrap();
-        assert!(give_up <= Instant::now() + Duration::from_secs(7));
-        reloaded.node.was_attached = true;
-        reloaded.node.give_up = None;
-        reloaded.reload(r#""jool wait": 8"#);
-        assert_eq!(reloaded.node.give_up, None);
     }
 }

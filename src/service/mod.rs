@@ -3,21 +3,23 @@
 
 mod alarm;
 mod attachment;
-mod audit;
 mod commands;
 mod control;
 mod counters;
 mod ended;
-mod events;
+mod exchange;
 mod failure;
 mod identity;
 pub mod journal;
 pub mod messages;
 mod node;
 mod outlets;
+mod publisher;
+mod reporter;
 mod snapshot;
 mod statistics;
 pub mod systemd;
+mod table_reader;
 
 pub use control::Control;
 pub use counters::Counters;

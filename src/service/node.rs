@@ -6,47 +6,31 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, watch};
-use tracing::{debug, error, info, warn};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
 
 use super::alarm::Alarm;
-use super::attachment::{ASKS, REFUSAL_CHECK};
-use super::audit::Reading;
+use super::attachment::Attachment;
 use super::control::{Command, Control, Request};
-use super::events::{FailoverTold, Told};
+use super::exchange::Asking;
 use super::outlets::{Files, Outlets};
+use super::publisher::Publisher;
+use super::reporter::Reporter;
 use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
-use super::{Counters, Failure, identity, journal, messages};
+use super::table_reader::TableReader;
+use super::{Counters, Failure, identity, messages};
 use crate::config::{Config, Sources};
-use crate::jool::{Jool, Received};
-use crate::net::{self, Destination, InterfaceEvent, Network, OpenError, Outbox};
-use crate::replication::{self, Engine, Transmit};
+use crate::jool::Jool;
+use crate::net::{self, InterfaceEvent, Network, OpenError, Outbox};
+use crate::replication::{self, Engine};
 
-/// Packets read from Jool, and bytes from the network, before the other side gets its turn. Generous, because what is read together is sorted together: the module inserts a
-/// session by walking from the one that expires last, so 50,000 sessions in the order of its own
-/// table cost it seconds and in the order of expiry a fraction of one.
-const JOOL_BUDGET: usize = 2048;
-const NETWORK_BUDGET: usize = 3 << 20;
-/// A timer that is late by more: the daemon, or the machine, stood still.
-const STOOD_STILL: Duration = Duration::from_millis(100);
-/// So many times the budgets are what can have waited then.
-const CATCH_UP: usize = 4;
-/// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
-const START_EXTENSION: Duration = Duration::from_secs(10);
-/// Datagrams that wait to be sent, and runs for our own Jool, before others get their turn.
-const OUTBOX_BUDGET: usize = 512;
-const INJECT_BUDGET: usize = 8;
-/// A change of state that did not last so long is not shown.
-const STATE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a stop may take for what is under way.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 /// How long a stop waits for questions about the last records: what is missing is asked for after
 /// 10 ms.
 const LAST_WORDS: Duration = Duration::from_millis(40);
-/// How often dropped records are reported, if there are any.
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a node is made of.
 #[derive(Debug, Default)]
@@ -73,39 +57,16 @@ pub struct Node<J> {
     alarm: Alarm,
     /// The datagram or the run of records under construction.
     pub(super) buffer: Vec<u8>,
-    /// When a first attachment is given up; `None`: never, or it happened.
-    pub(super) give_up: Option<Instant>,
-    pub(super) attached: bool,
-    /// Whether it ever was.
-    pub(super) was_attached: bool,
-    /// Until when Jool is asked for more records, and when next.
-    pub(super) asks_until: Instant,
-    pub(super) next_acknowledgement: Instant,
-    pub(super) next_check: Instant,
-    /// Our own Jool's table is being read.
-    pub(super) reading: Option<Reading>,
-    pub(super) audit_not_before: Instant,
-    /// Something is left to be done that waits for nothing.
+    /// Something is left to be sent that waits for nothing.
     pub(super) unfinished: bool,
-    /// Sessions that our own Jool had, and records that it had dropped, by the last check.
-    pub(super) jool_sessions: u64,
-    pub(super) jool_dropped: Option<u64>,
-    /// The state that was last written to the log, and the one that was seen since when.
-    pub(super) told_state: replication::State,
-    pub(super) seen_state: (replication::State, Instant),
-    pub(super) state_shown: Instant,
-    pub(super) events: Told,
+    pub(super) attachment: Attachment,
+    pub(super) asking: Asking,
+    pub(super) table: TableReader,
     pub(super) counters: Counters,
-    pub(super) reported: Counters,
-    pub(super) last_refusal: Option<String>,
-    pub(super) next_report: Instant,
-    pub(super) outlets: Outlets,
-    /// Whether a failover was safe when that was last written to the log; and another answer, since when.
-    pub(super) told_failover: Option<FailoverTold>,
-    pub(super) systemd: Systemd,
-    pub(super) snapshot: watch::Sender<Snapshot>,
-    pub(super) requests: mpsc::Receiver<Request>,
-    pub(super) control: Control,
+    pub(super) reporter: Reporter,
+    pub(super) publisher: Publisher,
+    requests: mpsc::Receiver<Request>,
+    control: Control,
 }
 
 impl<J: Jool> Node<J> {
@@ -130,7 +91,7 @@ impl<J: Jool> Node<J> {
             },
         );
         let outlets = Outlets::new(files, config.gate.clone(), !Systemd::is_there());
-        let snapshot = watch::Sender::new(Snapshot {
+        let snapshot = Snapshot {
             state: State::Waiting("starting".to_owned()),
             since: SystemTime::now(),
             fitness_since: SystemTime::now(),
@@ -146,7 +107,8 @@ impl<J: Jool> Node<J> {
             counters: Counters::default(),
             last_error: String::new(),
             outlet_problems: Vec::new(),
-        });
+        };
+        let publisher = Publisher::new(now, snapshot, outlets);
         Ok(Self {
             jool,
             network,
@@ -155,35 +117,19 @@ impl<J: Jool> Node<J> {
             outbox: Outbox::new(),
             alarm: Alarm::new().map_err(|error| Failure::System("setting up a timer", error))?,
             buffer: Vec::with_capacity(crate::jool::MAX_RUN),
-            give_up: config.wait.map(|wait| now + wait),
+            unfinished: false,
+            attachment: Attachment::new(now, config.wait),
+            asking: Asking::begin(now, config.jool.flush_interval),
             config,
             sources,
-            attached: false,
-            was_attached: false,
-            asks_until: now,
-            next_acknowledgement: now,
-            next_check: now,
-            reading: None,
-            audit_not_before: now,
-            unfinished: false,
-            jool_sessions: 0,
-            jool_dropped: None,
-            told_state: replication::State::Waiting,
-            seen_state: (replication::State::Waiting, now),
-            state_shown: now,
-            events: Told::new(now),
+            table: TableReader::new(now),
             counters: Counters::default(),
-            reported: Counters::default(),
-            last_refusal: None,
-            next_report: now,
-            outlets,
-            told_failover: None,
-            systemd: Systemd::default(),
+            reporter: Reporter::new(now),
             control: Control {
                 commands,
-                snapshot: snapshot.subscribe(),
+                snapshot: publisher.snapshot.subscribe(),
             },
-            snapshot,
+            publisher,
             requests,
         })
     }
@@ -204,8 +150,9 @@ impl<J: Jool> Node<J> {
         loop {
             self.catch_up();
             self.check_if_due()?;
-            self.acknowledge_if_due();
-            self.audit_more();
+            self.ask_if_due();
+            let (jool, engine) = (&mut self.jool, &mut self.engine);
+            self.table.read(Instant::now(), jool, engine);
             self.pass();
             self.tell_events();
             self.publish_state();
@@ -233,7 +180,7 @@ impl<J: Jool> Node<J> {
                 Turn::Continue => {}
             }
         }
-        self.systemd.stopping();
+        self.publisher.systemd.stopping();
         self.drain().await;
         self.count();
         info!(
@@ -284,7 +231,8 @@ impl<J: Jool> Node<J> {
         &mut self,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<Turn, Failure> {
-        let asks = self.asks();
+        let is_there = self.attachment.is_there();
+        let next_check = self.attachment.next_check();
         let Self {
             jool,
             network,
@@ -297,23 +245,16 @@ impl<J: Jool> Node<J> {
         let sending = !outbox.is_empty();
         let engine_timer = self.engine.poll_timeout();
         let at_once = engine_timer.is_none()
-            || self.reading.is_some()
+            || self.table.is_reading()
             || self.engine.has_injections()
             || self.unfinished && !sending;
-        let timers = [
-            engine_timer,
-            Some(self.next_check),
-            asks.then_some(self.next_acknowledgement),
-        ];
-        let due = timers
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(self.next_check);
+        let asks = self.asking.due().filter(|_| is_there);
+        let timers = [engine_timer, Some(next_check), asks];
+        let due = timers.into_iter().flatten().min().unwrap_or(next_check);
         let mut next = pin!(async {
             Ok(tokio::select! {
                 () = stop => Turn::Stop,
-                ready = jool.readable(), if self.attached => {
+                ready = jool.readable(), if is_there => {
                     ready.map_err(|error| Failure::System("waiting for Jool", error))?;
                     Turn::Continue
                 }
@@ -353,257 +294,6 @@ impl<J: Jool> Node<J> {
         turn
     }
 
-    /// If we stood still, what waited meanwhile is read before the engine's clock goes on: what does not
-    /// say when it was sent counts as that old.
-    fn catch_up(&mut self) {
-        let now = Instant::now();
-        let due = self.engine.poll_timeout();
-        if due.is_some_and(|due| now > due + STOOD_STILL) {
-            for _ in 0..CATCH_UP {
-                if self.attached {
-                    self.read_jool();
-                }
-                self.read_network();
-            }
-        }
-    }
-
-    /// Reads what waits in either socket. That nothing does is known without a system call.
-    fn read_both(&mut self) {
-        if self.attached {
-            self.read_jool();
-        }
-        self.read_network();
-    }
-
-    fn read_jool(&mut self) {
-        let now = Instant::now();
-        for _ in 0..JOOL_BUDGET {
-            let engine = &mut self.engine;
-            match self.jool.receive(|run| engine.handle_local(now, run)) {
-                Received::Nothing => break,
-                Received::Records(bytes) => {
-                    self.counters.jool_packets += 1;
-                    self.counters.jool_bytes += bytes as u64;
-                    self.asks_until = now + ASKS * self.config.jool.flush_interval;
-                    self.next_acknowledgement = now + self.config.jool.flush_interval;
-                }
-                Received::Other => {}
-                Received::Overflow => {
-                    self.counters.jool_overflows += 1;
-                    engine.handle_loss();
-                }
-                Received::Malformed => self.counters.jool_malformed += 1,
-                Received::ModuleChanged => self.next_check = now,
-                Received::Failed(kind) => {
-                    self.counters.jool_failures += 1;
-                    debug!("reading from Jool failed: {kind}");
-                    break;
-                }
-            }
-        }
-    }
-
-    pub(super) fn read_network(&mut self) {
-        let now = Instant::now();
-        let mut bytes = 0;
-        while bytes < NETWORK_BUDGET {
-            let engine = &mut self.engine;
-            match self.network.receive(|datagram| {
-                // An empty one costs time, too.
-                bytes += datagram.bytes.len().max(64);
-                engine.handle_datagram(now, datagram.from, datagram.bytes);
-            }) {
-                Ok(false) => break,
-                // Whatever was dropped before it got here.
-                Ok(true) => bytes += 64,
-                Err(error) => {
-                    debug!("receiving failed: {error}");
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Sends and applies what is ready, within the budgets.
-    fn pass(&mut self) {
-        let now = Instant::now();
-        if self.engine.poll_timeout().is_none_or(|due| due <= now) {
-            self.engine.handle_timeout(now);
-        }
-        self.unfinished = true;
-        while self.outbox.len() < OUTBOX_BUDGET {
-            let Some(to) = self.engine.poll_transmit(now, &mut self.buffer) else {
-                self.unfinished = false;
-                break;
-            };
-            let to = match to {
-                // A socket that is bound to the group hears nothing else.
-                Transmit::One(address) if self.config.network.is_peer(address) => {
-                    Destination::One(address)
-                }
-                _ => Destination::Everyone,
-            };
-            self.outbox.push(to, &self.buffer);
-        }
-        if !self.outbox.is_empty() {
-            self.network.send(&mut self.outbox);
-        }
-        for _ in 0..INJECT_BUDGET {
-            if !self.engine.poll_inject(now, &mut self.buffer) {
-                break;
-            }
-            self.add();
-        }
-        if self.engine.has_doubts() {
-            self.next_check = self.next_check.min(now + REFUSAL_CHECK);
-        }
-    }
-
-    /// Gives our own Jool the run of records in the buffer.
-    fn add(&mut self) {
-        self.counters.added_packets += 1;
-        self.counters.added_bytes += self.buffer.len() as u64;
-        let Err(refusal) = self.jool.add(&self.buffer) else {
-            return;
-        };
-        // Session sync may just have been switched off; looking at that switches it on again.
-        if self.attached
-            && let Ok(instance) = self.jool.attach()
-            && !instance.repairs.is_empty()
-        {
-            self.attached_to(instance, Instant::now());
-            if self.jool.add(&self.buffer).is_ok() {
-                return;
-            }
-        }
-        self.counters.add_refusals += 1;
-        self.engine.handle_refusal(Instant::now());
-        self.refused(&refusal);
-    }
-
-    /// Whether Jool may have records that wait for somebody to ask.
-    fn asks(&self) -> bool {
-        self.attached && self.next_acknowledgement <= self.asks_until
-    }
-
-    /// Asks Jool for more records, if that is due.
-    fn acknowledge_if_due(&mut self) {
-        let now = Instant::now();
-        if !self.asks() || now < self.next_acknowledgement {
-            return;
-        }
-        self.next_acknowledgement = now + self.config.jool.flush_interval;
-        if let Err(refusal) = self.jool.acknowledge() {
-            self.counters.acknowledge_refusals += 1;
-            self.refused(&refusal);
-        }
-        self.read_jool();
-    }
-
-    /// Shows the daemon as it is now to whoever looks, and to systemd.
-    pub(super) fn publish(&mut self) {
-        let status = self.engine.status(Instant::now());
-        let (counters, jool_sessions) = (self.counters, self.jool_sessions);
-        self.snapshot.send_if_modified(|snapshot| {
-            let before = snapshot.clone();
-            snapshot.sessions = jool_sessions;
-            snapshot.status = status;
-            snapshot.counters = counters;
-            if snapshot.state_name() != before.state_name() {
-                snapshot.since = SystemTime::now();
-            }
-            if snapshot.status.fitness != before.status.fitness {
-                snapshot.fitness_since = SystemTime::now();
-            }
-            *snapshot != before
-        });
-        let status = journal::status(&self.snapshot.borrow());
-        self.systemd.status(status);
-        self.systemd.alive();
-        self.show_fitness();
-        self.tell_state(Instant::now());
-        self.tell_failover(Instant::now());
-        if self.attached {
-            self.systemd.ready();
-        } else {
-            self.systemd.extend_start(START_EXTENSION);
-        }
-    }
-
-    /// Shows another verdict at once, and another state soon, not only with the next check.
-    fn publish_state(&mut self) {
-        let now = Instant::now();
-        let (state, fitness) = {
-            let status = &self.snapshot.borrow().status;
-            (status.state, status.fitness)
-        };
-        let is_another = self.engine.shown_state() != state;
-        if self.engine.fitness() != fitness
-            || is_another && now >= self.state_shown + STATE_INTERVAL
-        {
-            self.state_shown = now;
-            self.count();
-            self.publish();
-        }
-    }
-
-    /// Tells what acts on it whether this node is fit.
-    fn show_fitness(&mut self) {
-        // One that nothing shows to be right is not renewed, should this daemon not get further than the last.
-        if !self.engine.is_inherited()
-            && self.outlets.show(self.engine.fitness(), SystemTime::now())
-        {
-            for problem in &self.outlets.problems {
-                error!(MESSAGE_ID = messages::OUTLET_FAILED.id, "{problem}");
-            }
-        }
-        let problems = &self.outlets.problems;
-        self.snapshot.send_if_modified(|snapshot| {
-            let is_another = snapshot.outlet_problems != *problems;
-            snapshot.outlet_problems.clone_from(problems);
-            is_another
-        });
-    }
-
-    /// Keeps what went wrong for whoever looks.
-    pub(super) fn went_wrong(&mut self, text: String) {
-        self.snapshot
-            .send_modify(|snapshot| snapshot.last_error = text);
-    }
-
-    /// Tells what was dropped since the last time, at the first drop at once and then every minute.
-    pub(super) fn report_drops(&mut self, now: Instant) {
-        if now < self.next_report {
-            return;
-        }
-        if let Some(drops) = self.counters.drops_since(&self.reported) {
-            warn!(MESSAGE_ID = messages::DROPPED.id, "dropped: {drops}");
-            if let Some(refusal) = self.last_refusal.take() {
-                warn!("{refusal}");
-                self.went_wrong(refusal);
-            }
-            let network = self.counters.network;
-            if let (Some(failure), true) = (
-                network.last_failure,
-                self.counters.unsent() > self.reported.unsent(),
-            ) {
-                warn!("{failure}");
-                self.went_wrong(failure.to_string());
-            }
-            if let (Some(errno), true) = (
-                network.last_receive_error,
-                network.receive_errors > self.reported.network.receive_errors,
-            ) {
-                let failure = format!("receiving failed: {}", errno.desc());
-                warn!("{failure}");
-                self.went_wrong(failure);
-            }
-            self.reported = self.counters;
-            self.next_report = now + REPORT_INTERVAL;
-        }
-    }
-
     fn refresh_interfaces(&mut self) {
         for event in self.network.refresh() {
             match event {
@@ -612,7 +302,7 @@ impl<J: Jool> Node<J> {
                 }
                 InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => {
                     error!(MESSAGE_ID = messages::INTERFACE_LOST.id, "{event}");
-                    self.went_wrong(event.to_string());
+                    self.publisher.went_wrong(event.to_string());
                 }
             }
         }

@@ -5,6 +5,7 @@
 //! the sending system call, so an answer is there at once or not at all.
 
 mod message;
+mod settings;
 mod socket;
 
 use std::fs;
@@ -18,10 +19,9 @@ use tokio::io::unix::AsyncFd;
 
 use super::{Counts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
 use crate::session::{
-    Format, HEADER, Identity, Pool4, Prefix, Protocol, Reject, Session, Timeouts,
+    Format, HEADER, Identity, Prefix, Protocol, Reject, Session, State, Timer, parse_run,
 };
-use crate::session::{State, Timer, parse_run};
-use message::{JoolMessage, Message, NAME, Operation, Request, global, root};
+use message::{JoolMessage, Message, NAME, Operation, Request, root};
 use socket::{Batch, Family, MESSAGE, Socket};
 
 /// Receive buffer asked for, in bytes: a whole advertisement of some 100,000 sessions fits.
@@ -229,31 +229,6 @@ impl Kernel {
         Ok(family)
     }
 
-    /// Reads the settings that matter here.
-    fn globals(&mut self) -> Result<Globals, Refusal> {
-        let mut globals = Globals::default();
-        let mut last = None;
-        loop {
-            let request = self.begin(Operation::GlobalForeach)?;
-            if let Some(last) = last {
-                request.attribute(root::OFFSET_U8, &[last]);
-            }
-            let answer = self.ask()?;
-            let more = answer.more;
-            let before = last;
-            for (kind, value) in answer.attributes {
-                last = u8::try_from(kind).ok();
-                globals.take(kind, value)?;
-            }
-            if !more {
-                return Ok(globals);
-            }
-            if last == before {
-                return Err(Refusal::Answer("announces more settings and holds none"));
-            }
-        }
-    }
-
     /// Acknowledges what was read together, if that has not been done, without looking for an error: whatever
     /// it is, attach() meets it too.
     fn acknowledge_unheard(&mut self) {
@@ -271,111 +246,6 @@ impl Kernel {
             Some([status, ..]) => Ok(*status == 0),
             _ => Err(Refusal::Answer("to a hello is empty")),
         }
-    }
-
-    /// Reads pool4.
-    fn pool4(&mut self) -> Result<Pool4, Refusal> {
-        let mut pool4 = Pool4::default();
-        for protocol in Protocol::ALL {
-            let mut last: Option<Vec<u8>> = None;
-            loop {
-                let request = self.begin(Operation::Pool4Foreach)?;
-                request.attribute(root::PROTO, &[protocol as u8]);
-                if let Some(entry) = &last {
-                    request.nested(root::OFFSET, entry);
-                }
-                let answer = self.ask()?;
-                let before = last.take();
-                for (_, entry) in answer.attributes {
-                    let (protocol, address, length, ports) = message::pool4_entry(entry)
-                        .ok_or(Refusal::Answer("holds a pool4 entry that is none"))?;
-                    pool4.add(protocol, address, length, ports);
-                    last = Some(entry.to_vec());
-                }
-                if !answer.more {
-                    break;
-                }
-                if last.is_none() || last == before {
-                    return Err(Refusal::Answer("announces more of pool4 and holds none"));
-                }
-            }
-        }
-        Ok(pool4)
-    }
-
-    /// Sets what is not as session synchronisation needs it. In one request, because the module
-    /// replaces the instance, and logs that, with each.
-    ///
-    /// Without `tuning` only what nothing works without.
-    fn repair(
-        &mut self,
-        globals: &Globals,
-        version: Version,
-        tuning: bool,
-    ) -> Result<Vec<Repair>, Refusal> {
-        let deadline = u32::try_from(self.settings.flush_interval.as_millis()).unwrap_or(u32::MAX);
-        // More records than fit the module's 1,500 bytes, or none at all, and nothing is ever sent
-        // (measured on 4.1.13).
-        let fitting = u32::try_from(1440 / version.format().length()).unwrap_or(1);
-        let most_set = globals
-            .most_per_packet
-            .filter(|most| (1..=fitting).contains(most));
-        let mut repairs = Vec::new();
-        let mut update = Request::default();
-        for (setting, id, found, set, tunes) in [
-            (
-                "ss-flush-asap",
-                global::SS_FLUSH_ASAP,
-                globals.flush_asap,
-                // A packet per record would cost the module and us most when there is most to do.
-                // 4.1.9, where it is the default, even loses more of a burst with it.
-                0,
-                true,
-            ),
-            (
-                "ss-flush-deadline",
-                global::SS_FLUSH_DEADLINE,
-                globals.flush_deadline,
-                deadline,
-                true,
-            ),
-            (
-                "ss-capacity",
-                global::SS_CAPACITY,
-                globals.capacity,
-                self.settings.queue_capacity,
-                true,
-            ),
-            (
-                "ss-max-sessions-per-packet",
-                global::SS_MAX_SESSIONS_PER_PACKET,
-                globals.most_per_packet,
-                most_set.unwrap_or(fitting),
-                false,
-            ),
-            ("ss-enabled", global::SS_ENABLED, globals.enabled, 1, false),
-        ] {
-            // A setting that the version does not have is not there.
-            let Some(found) = found.filter(|found| *found != set && (tuning || !tunes)) else {
-                continue;
-            };
-            if matches!(id, global::SS_ENABLED | global::SS_FLUSH_ASAP) {
-                update.attribute(id, &[u8::from(set != 0)]);
-            } else {
-                update.attribute(id, &set.to_ne_bytes());
-            }
-            repairs.push(Repair {
-                setting,
-                found,
-                set,
-            });
-        }
-        if !repairs.is_empty() {
-            self.begin(Operation::GlobalUpdate)?
-                .nested(root::GLOBALS, update.bytes());
-            self.execute()?;
-        }
-        Ok(repairs)
     }
 
     /// One of the instance's counters, by Jool's number. Needs no attachment.
@@ -606,79 +476,6 @@ fn name_field(name: &str) -> [u8; NAME] {
         *byte = given;
     }
     field
-}
-
-/// The settings of an instance that matter here.
-#[derive(Default)]
-struct Globals {
-    manually_enabled: Option<u32>,
-    pool6: Option<Prefix>,
-    timeouts: [Option<u32>; 4],
-    enabled: Option<u32>,
-    flush_asap: Option<u32>,
-    flush_deadline: Option<u32>,
-    capacity: Option<u32>,
-    most_per_packet: Option<u32>,
-}
-
-impl Globals {
-    fn take(&mut self, kind: u16, value: &[u8]) -> Result<(), Refusal> {
-        if kind == global::POOL6 {
-            self.pool6 = match message::prefix(value) {
-                Some((address, length)) => Prefix::new(address, length).ok(),
-                None => return Err(Refusal::Answer("holds a pool6 that is no prefix")),
-            };
-            return Ok(());
-        }
-        // Settings of other shapes do not matter here.
-        let Some(number) = message::number(value).and_then(|number| u32::try_from(number).ok())
-        else {
-            return Ok(());
-        };
-        let [established, transitory, udp, icmp] = &mut self.timeouts;
-        match kind {
-            global::MANUALLY_ENABLED => self.manually_enabled = Some(number),
-            global::TCP_EST_TIMEOUT => *established = Some(number),
-            global::TCP_TRANS_TIMEOUT => *transitory = Some(number),
-            global::UDP_TIMEOUT => *udp = Some(number),
-            global::ICMP_TIMEOUT => *icmp = Some(number),
-            global::SS_ENABLED => self.enabled = Some(number),
-            global::SS_FLUSH_ASAP => self.flush_asap = Some(number),
-            global::SS_FLUSH_DEADLINE => self.flush_deadline = Some(number),
-            global::SS_CAPACITY => self.capacity = Some(number),
-            global::SS_MAX_SESSIONS_PER_PACKET => self.most_per_packet = Some(number),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn instance(&self, name: &str, version: Version, pool4: Pool4) -> Result<Instance, Refusal> {
-        let [
-            Some(tcp_established),
-            Some(tcp_transitory),
-            Some(udp),
-            Some(icmp),
-        ] = self.timeouts
-        else {
-            return Err(Refusal::Answer("lacks the session timeouts"));
-        };
-        Ok(Instance {
-            name: name.to_owned(),
-            version,
-            format: version.format(),
-            pool6: self.pool6.ok_or(Refusal::Answer("lacks pool6"))?,
-            timeouts: Timeouts {
-                tcp_established,
-                tcp_transitory,
-                udp,
-                icmp,
-            },
-            pool4,
-            is_paused: self.manually_enabled == Some(0),
-            repairs: Vec::new(),
-            unrepaired: None,
-        })
-    }
 }
 
 impl From<Refusal> for Unavailable {

@@ -1,7 +1,7 @@
 //! What becomes of a record from another node.
 
 use crate::replication::wire::LogKey;
-use crate::session::{Key, Marks, Slot};
+use crate::session::{Entry, Key, Marks, Slot};
 
 use super::Ledger;
 use super::ledger::{Known, SLIGHT};
@@ -43,7 +43,7 @@ impl Ledger {
         way: Way,
         logs: &[LogKey],
     ) -> Outcome {
-        let Record { session, at, place } = record;
+        let Record { session, place, .. } = record;
         let slot = match self.known(now, key, &session.id) {
             Known::Live(slot) => slot,
             Known::Ended(slot) => return self.received_of_ended(now, slot, record, way, logs),
@@ -84,9 +84,25 @@ impl Ledger {
                 Outcome::Older
             };
         }
-        let activity = self.activity(now, &entry);
-        let was_local = is_local(&entry);
-        if was_local && !unchanged && order(session, *at, &entry, activity).is_lt() {
+        self.take_later(now, slot, record, &entry, way)
+    }
+
+    /// A record is later than what is known of its session.
+    #[inline]
+    fn take_later(
+        &mut self,
+        now: u64,
+        slot: Slot,
+        record: &Record,
+        entry: &Entry,
+        way: Way,
+    ) -> Outcome {
+        let Record { session, at, place } = record;
+        let unchanged = is_unchanged(session, entry);
+        let expires = now + u64::from(session.lifetime);
+        let activity = self.activity(now, entry);
+        let was_local = is_local(entry);
+        if was_local && !unchanged && order(session, *at, entry, activity).is_lt() {
             self.take_as_known_to_others(slot, record, entry.log == ADOPTED);
             return Outcome::Older;
         }

@@ -55,21 +55,18 @@ systemctl start joold@sA
 no_loss "failover to B"
 
 # --- Meanwhile B serves more, so that A has much to catch up on.
-# A Jool before 4.1.11 drops many of so many uncounted; each comparison, every 30 s, finds some. It passes with
-# 150000 as well, on a quiet machine.
-case $(cat /sys/module/jool/version) in
-4.1.[0-9]|4.1.[0-9].*|4.1.10*) SESSIONS=${SESSIONS:-50000} ;;
-*) SESSIONS=${SESSIONS:-150000} ;;
-esac
+# So many that a slow machine has them in time; it passes with SESSIONS=150000 on both releases as well. A Jool
+# before 4.1.11 drops many of them uncounted; each comparison, every 30 s, finds some.
+SESSIONS=${SESSIONS:-50000}
 more_at_b() { at C guest-lab flows --sessions "$SESSIONS" --source-port 40000 && more_sessions B "$SESSIONS"; }
-wait_for 180 "B has $SESSIONS sessions" more_at_b
+wait_for 300 "B has $SESSIONS sessions" more_at_b
 # Those, 290 connections and 50 flows.
 knows_all() {
     local says
     says=$(jooldctl -i sB status --json)
     [ "$(sed -n 's/.*"KnownSessions":\([0-9]*\).*/\1/p' <<<"$says")" -ge $((SESSIONS + 340)) ]
 }
-wait_for 180 "B's daemon knows them" knows_all
+wait_for 300 "B's daemon knows them" knows_all
 say "B has $(sessions B) sessions, A $(sessions A), and its fitness is $(fitness A)"
 ! fitness_is A 2 || fail "A is fit while it is alone and empty"
 no_loss "many more sessions"

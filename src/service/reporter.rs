@@ -1,4 +1,4 @@
-//! What the engine has to tell, in words for operators.
+//! What is written to the log, in words for operators.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
@@ -6,25 +6,62 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::messages;
 use super::node::Node;
-use crate::jool::Jool;
+use super::{Counters, messages};
+use crate::jool::{Jool, Refusal};
 use crate::replication::{Event, Fitness, State};
 
 /// Events of a kind that are told in a minute: what strangers make up does not hide the rest.
 const MOST_OF_A_KIND: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How often dropped records are reported, if there are any.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What has been written.
+pub(super) struct Reporter {
+    events: Told,
+    /// The state that was last written, and the one that was seen since when.
+    told_state: State,
+    seen_state: (State, Instant),
+    /// Whether a failover was safe when that was last written; and another answer, since when.
+    told_failover: Option<FailoverTold>,
+    /// What had been dropped at the last report, and when the next one may be.
+    reported: Counters,
+    next_report: Instant,
+    /// The latest refusal of Jool since then.
+    last_refusal: Option<String>,
+}
+
+impl Reporter {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            events: Told::new(now),
+            told_state: State::Waiting,
+            seen_state: (State::Waiting, now),
+            told_failover: None,
+            reported: Counters::default(),
+            next_report: now,
+            last_refusal: None,
+        }
+    }
+
+    /// Keeps what Jool said for the report of drops.
+    pub(super) fn keep(&mut self, refusal: &Refusal) {
+        self.last_refusal = Some(refusal.to_string());
+    }
+}
+
 /// What was told of the current minute's events.
 #[derive(Debug)]
-pub(super) struct Told {
+struct Told {
     since: Instant,
     told: HashMap<Discriminant<Event>, u32>,
     untold: u32,
 }
 
 impl Told {
-    pub(super) fn new(now: Instant) -> Self {
+    fn new(now: Instant) -> Self {
         Self {
             since: now,
             told: HashMap::new(),
@@ -67,13 +104,13 @@ impl<J: Jool> Node<J> {
     ///
     /// Strangers can cause some of it, so only so much in a minute.
     pub(super) fn tell_events(&mut self) {
-        if let Some(untold) = self.events.minute(Instant::now()) {
+        if let Some(untold) = self.reporter.events.minute(Instant::now()) {
             warn!(
                 "{untold} more events were not told; somebody on the sync network may make them up"
             );
         }
         while let Some(event) = self.engine.poll_event() {
-            if self.events.may_tell(&event) {
+            if self.reporter.events.may_tell(&event) {
                 tell(&event);
             }
         }
@@ -82,13 +119,13 @@ impl<J: Jool> Node<J> {
     /// Writes the state to the log if it is another one than was last written.
     pub(super) fn tell_state(&mut self, now: Instant) {
         let state = self.engine.shown_state();
-        if state != self.seen_state.0 {
-            self.seen_state = (state, now);
+        if state != self.reporter.seen_state.0 {
+            self.reporter.seen_state = (state, now);
         }
-        if state == self.told_state || now < self.seen_state.1 + LASTING {
+        if state == self.reporter.told_state || now < self.reporter.seen_state.1 + LASTING {
             return;
         }
-        self.told_state = state;
+        self.reporter.told_state = state;
         match state {
             State::Synced => info!(
                 MESSAGE_ID = messages::SYNCED.id,
@@ -112,9 +149,43 @@ impl<J: Jool> Node<J> {
     }
 }
 
+impl<J: Jool> Node<J> {
+    /// Tells what was dropped since the last time, at the first drop at once and then every minute.
+    pub(super) fn report_drops(&mut self, now: Instant) {
+        if now < self.reporter.next_report {
+            return;
+        }
+        if let Some(drops) = self.counters.drops_since(&self.reporter.reported) {
+            warn!(MESSAGE_ID = messages::DROPPED.id, "dropped: {drops}");
+            if let Some(refusal) = self.reporter.last_refusal.take() {
+                warn!("{refusal}");
+                self.publisher.went_wrong(refusal);
+            }
+            let network = self.counters.network;
+            if let (Some(failure), true) = (
+                network.last_failure,
+                self.counters.unsent() > self.reporter.reported.unsent(),
+            ) {
+                warn!("{failure}");
+                self.publisher.went_wrong(failure.to_string());
+            }
+            if let (Some(errno), true) = (
+                network.last_receive_error,
+                network.receive_errors > self.reporter.reported.network.receive_errors,
+            ) {
+                let failure = format!("receiving failed: {}", errno.desc());
+                warn!("{failure}");
+                self.publisher.went_wrong(failure);
+            }
+            self.reporter.reported = self.counters;
+            self.reporter.next_report = now + REPORT_INTERVAL;
+        }
+    }
+}
+
 /// Whether a failover was safe when that was last told, and since when it is otherwise.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FailoverTold {
+struct FailoverTold {
     was_safe: bool,
     otherwise_since: Option<Instant>,
 }
@@ -122,9 +193,9 @@ pub(super) struct FailoverTold {
 impl<J: Jool> Node<J> {
     /// Writes to the log whether another node could take over, if that is no longer as it was.
     pub(super) fn tell_failover(&mut self, now: Instant) {
-        let failover = self.snapshot.borrow().status.failover.clone();
+        let failover = self.publisher.snapshot.borrow().status.failover.clone();
         let is_safe = failover.is_ok();
-        let told = self.told_failover.get_or_insert(FailoverTold {
+        let told = self.reporter.told_failover.get_or_insert(FailoverTold {
             // Nobody expects a daemon that has just started to have anybody.
             was_safe: false,
             otherwise_since: None,

@@ -1,0 +1,127 @@
+//! The daemon as it is shown: to whoever looks, to systemd, and to what acts on whether the node is fit.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+use tracing::error;
+
+use super::node::Node;
+use super::outlets::Outlets;
+use super::snapshot::{Snapshot, State};
+use super::systemd::Systemd;
+use super::{journal, messages};
+use crate::jool::Jool;
+
+/// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
+const START_EXTENSION: Duration = Duration::from_secs(10);
+/// A change of state that did not last so long is not shown.
+const STATE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What shows the daemon.
+pub(super) struct Publisher {
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) outlets: Outlets,
+    pub(super) systemd: Systemd,
+    /// When another state was last shown.
+    shown: Instant,
+}
+
+impl Publisher {
+    pub(super) fn new(now: Instant, snapshot: Snapshot, outlets: Outlets) -> Self {
+        Self {
+            snapshot: watch::Sender::new(snapshot),
+            outlets,
+            systemd: Systemd::default(),
+            shown: now,
+        }
+    }
+
+    /// Keeps what went wrong for whoever looks.
+    pub(super) fn went_wrong(&self, text: String) {
+        self.snapshot
+            .send_modify(|snapshot| snapshot.last_error = text);
+    }
+
+    /// Whether that is what is shown.
+    pub(super) fn is_in(&self, state: &State) -> bool {
+        self.snapshot.borrow().state == *state
+    }
+
+    /// The daemon is about something else.
+    pub(super) fn enter(&self, state: State) {
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.state = state;
+            snapshot.since = SystemTime::now();
+        });
+    }
+}
+
+impl<J: Jool> Node<J> {
+    /// Shows the daemon as it is now to whoever looks, and to systemd.
+    pub(super) fn publish(&mut self) {
+        let status = self.engine.status(Instant::now());
+        let (counters, jool_sessions) = (self.counters, self.attachment.sessions());
+        self.publisher.snapshot.send_if_modified(|snapshot| {
+            let before = snapshot.clone();
+            snapshot.sessions = jool_sessions;
+            snapshot.status = status;
+            snapshot.counters = counters;
+            if snapshot.state_name() != before.state_name() {
+                snapshot.since = SystemTime::now();
+            }
+            if snapshot.status.fitness != before.status.fitness {
+                snapshot.fitness_since = SystemTime::now();
+            }
+            *snapshot != before
+        });
+        let status = journal::status(&self.publisher.snapshot.borrow());
+        self.publisher.systemd.status(status);
+        self.publisher.systemd.alive();
+        self.show_fitness();
+        self.tell_state(Instant::now());
+        self.tell_failover(Instant::now());
+        if self.attachment.is_there() {
+            self.publisher.systemd.ready();
+        } else {
+            self.publisher.systemd.extend_start(START_EXTENSION);
+        }
+    }
+
+    /// Shows another verdict at once, and another state soon, not only with the next check.
+    pub(super) fn publish_state(&mut self) {
+        let now = Instant::now();
+        let (state, fitness) = {
+            let status = &self.publisher.snapshot.borrow().status;
+            (status.state, status.fitness)
+        };
+        let is_another = self.engine.shown_state() != state;
+        if self.engine.fitness() != fitness
+            || is_another && now >= self.publisher.shown + STATE_INTERVAL
+        {
+            self.publisher.shown = now;
+            self.count();
+            self.publish();
+        }
+    }
+
+    /// Tells what acts on it whether this node is fit.
+    fn show_fitness(&mut self) {
+        // One that nothing shows to be right is not renewed, should this daemon not get further than the last.
+        if !self.engine.is_inherited()
+            && self
+                .publisher
+                .outlets
+                .show(self.engine.fitness(), SystemTime::now())
+        {
+            for problem in &self.publisher.outlets.problems {
+                error!(MESSAGE_ID = messages::OUTLET_FAILED.id, "{problem}");
+            }
+        }
+        let problems = &self.publisher.outlets.problems;
+        self.publisher.snapshot.send_if_modified(|snapshot| {
+            let is_another = snapshot.outlet_problems != *problems;
+            snapshot.outlet_problems.clone_from(problems);
+            is_another
+        });
+    }
+}

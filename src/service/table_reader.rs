@@ -1,0 +1,125 @@
+//! The reading of our own Jool's table, a few pages at a time.
+
+use std::time::Instant;
+
+use tracing::warn;
+
+use super::attachment::CHECK_INTERVAL;
+use crate::jool::{Jool, Refusal};
+use crate::replication::Engine;
+use crate::session::{Identity, Protocol};
+
+/// Pages of a table, of some 26 sessions each, that are read before the others get their turn.
+const PAGES: usize = 16;
+
+/// Reads the table when the engine wants that.
+pub(super) struct TableReader {
+    reading: Option<Reading>,
+    not_before: Instant,
+}
+
+/// How far the reading is.
+struct Reading {
+    began: Instant,
+    protocols: &'static [Protocol],
+    after: Option<Identity>,
+    /// Sessions that are none, as far as we can read them.
+    rejected: u64,
+}
+
+impl TableReader {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            reading: None,
+            not_before: now,
+        }
+    }
+
+    /// Whether there is more to be read at once.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// Begins to read the table if the engine wants that, and reads the next pages.
+    pub(super) fn read(&mut self, now: Instant, jool: &mut impl Jool, engine: &mut Engine) {
+        if self.reading.is_none() && now >= self.not_before && engine.wants_audit() {
+            engine.begin_audit(now);
+            self.reading = Some(Reading {
+                began: now,
+                protocols: &Protocol::ALL,
+                after: None,
+                rejected: 0,
+            });
+        }
+        let Some(reading) = &mut self.reading else {
+            return;
+        };
+        for _ in 0..PAGES {
+            match reading.page(now, jool, engine) {
+                Ok(true) => {}
+                Ok(false) => {
+                    engine.end_audit(true);
+                    // A Jool that goes on dropping must not be kept busy with that alone.
+                    let took = now.saturating_duration_since(reading.began);
+                    self.not_before = now + 2 * took;
+                    self.reading = None;
+                    return;
+                }
+                Err(refusal) => {
+                    // The next check finds out whether Jool is there, and it is tried again.
+                    warn!("the table of our own Jool cannot be read now: {refusal}");
+                    engine.end_audit(false);
+                    self.not_before = now + CHECK_INTERVAL;
+                    self.reading = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Our own Jool is gone.
+    pub(super) fn abandon(&mut self, engine: &mut Engine) {
+        if self.reading.take().is_some() {
+            engine.end_audit(false);
+        }
+    }
+}
+
+impl Reading {
+    /// Reads the next page; `false`: there is none.
+    fn page(
+        &mut self,
+        now: Instant,
+        jool: &mut impl Jool,
+        engine: &mut Engine,
+    ) -> Result<bool, Refusal> {
+        let Some((protocol, others)) = self.protocols.split_first() else {
+            if self.rejected > 0 {
+                warn!(
+                    "{} sessions of our own Jool cannot be understood, so no other node has them",
+                    self.rejected
+                );
+            }
+            return Ok(false);
+        };
+        let last = self.after;
+        let more = jool.dump(*protocol, last.as_ref(), |record| match record {
+            Ok(session) => {
+                self.after = Some(session.id);
+                engine.handle_dumped(now, &session);
+            }
+            Err(_) => self.rejected += 1,
+        })?;
+        if more && self.after != last {
+            return Ok(true);
+        }
+        if more {
+            warn!(
+                "Jool has more {protocol:?} sessions and none that can be understood: the rest of them is \
+                 left out"
+            );
+        }
+        (self.protocols, self.after) = (others, None);
+        Ok(true)
+    }
+}
