@@ -22,12 +22,14 @@ use crate::session::{
     Format, HEADER, Identity, Prefix, Protocol, Reject, Session, State, Timer, parse_run,
 };
 use message::{JoolMessage, Message, NAME, Operation, Request, root};
-use socket::{Batch, Family, MESSAGE, Socket};
+use socket::{Batch, Family, Socket};
 
 /// Receive buffer asked for, in bytes: a whole advertisement of some 100,000 sessions fits.
 const EVENTS_BUFFER: usize = 8 << 20;
 /// Commands have one short answer each.
 const COMMANDS_BUFFER: usize = 256 << 10;
+/// Room for an answer, in bytes. None was longer than a page.
+const ANSWER: usize = 64 << 10;
 /// The module of 4.1.x demands its own major and minor number, and looks at no more.
 const SPOKEN: [u8; 4] = [4, 1, 0, 0];
 
@@ -89,7 +91,7 @@ impl Kernel {
             tune_after: Instant::now(),
             sequence: 0,
             request: Request::default(),
-            answer: vec![0; MESSAGE].into(),
+            answer: vec![0; ANSWER].into(),
             packets: Batch::new(),
             is_acknowledged: false,
             is_to_read: false,

@@ -113,8 +113,8 @@ impl Socket {
 /// Messages that are read together.
 const BATCH: usize = 8;
 
-/// Room for each, in bytes. No message of the module was longer than a page.
-pub(super) const MESSAGE: usize = 64 << 10;
+/// Room for each, in bytes: the module's packets have 1,500 at most, and no notice was longer than a page.
+const MESSAGE: usize = 8 << 10;
 
 /// Messages that were read with one system call, until each has been looked at.
 pub(super) struct Batch {
