@@ -35,8 +35,9 @@ pub trait Jool {
     /// Waits until [`Jool::receive`] may have something. Cancel safe.
     fn readable(&mut self) -> impl Future<Output = io::Result<()>>;
 
-    /// Takes one packet of records and acknowledges it at once, so that the next one is under way
-    /// while this one is looked at. Where nothing was told to be there it costs no system call.
+    /// Takes one packet of records, of those that were read together; they are acknowledged at once, so that
+    /// the next one is under way while these are looked at. Where nothing was told to be there it costs no
+    /// system call. After [`Jool::acknowledge`] it goes on to the end of what waits in the module.
     fn receive(&mut self, records: impl FnMut(&[u8])) -> Received;
 
     /// Tells the module that its last packet was taken. When nothing is in flight this makes it

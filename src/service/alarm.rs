@@ -5,14 +5,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-/// The kernel takes a timer that is due at once for one that is off.
-const SHORTEST: Duration = Duration::from_nanos(1);
 
 struct Timer(TimerFd);
 
@@ -42,26 +39,28 @@ impl Alarm {
 
     /// Waits until then. Cancel safe.
     pub(super) async fn at(&mut self, due: Instant) -> io::Result<()> {
-        if self.due != Some(due) {
-            let left = due.saturating_duration_since(Instant::now()).max(SHORTEST);
-            let expiration = Expiration::OneShot(left.into());
-            self.due = None;
-            self.timer
-                .get_ref()
-                .0
-                .set(expiration, TimerSetTimeFlags::empty())?;
-            self.due = Some(due);
-        }
-        // It may be left from what was due before.
-        while Instant::now() < due {
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            if self.due != Some(due) {
+                let expiration = Expiration::OneShot(left.into());
+                let timer = &self.timer.get_ref().0;
+                timer.set(expiration, TimerSetTimeFlags::empty())?;
+                self.due = Some(due);
+            }
             self.timer.readable().await?.clear_ready();
+            // It may have been of what was due before.
+            self.due = None;
         }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]

@@ -154,6 +154,8 @@ impl<J: Jool> Node<J> {
         } else if !repairs.is_empty() {
             self.counters.repairs += 1;
             self.engine.handle_loss();
+            // Nobody was heard while session sync was off.
+            self.asking = Asking::begin(now, self.config.jool.flush_interval);
             warn!(
                 MESSAGE_ID = messages::REPAIRED.id,
                 "somebody changed settings of the Jool instance that session synchronisation \

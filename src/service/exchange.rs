@@ -23,12 +23,14 @@ const CATCH_UP: usize = 4;
 /// Datagrams that wait to be sent, and runs for our own Jool, before others get their turn.
 const OUTBOX_BUDGET: usize = 512;
 const INJECT_BUDGET: usize = 8;
-/// So many flush intervals after the last record the module is asked for more. It hands over what is older
-/// than one when it looks, which it does when a packet is translated or when it is asked: what came since
-/// it looked last has waited long enough with the second question, whatever its clock ticks like.
-const ASKS: u32 = 5;
+/// For how long after the last record the module is asked for more: longer than its own timer of 2 s, and
+/// than its default deadline, which is as long.
+const ASKS: Duration = Duration::from_secs(3);
 
-/// When our own Jool is asked for records that may wait in it.
+/// When our own Jool is asked for records that may wait in it. It hands over what is older than its deadline
+/// when it looks, which it does when a packet is translated or when it is asked. So one question after a flush
+/// interval is enough if the deadline is as long, and its clock does not tick slowly; the others come at twice
+/// the distance each.
 pub(super) struct Asking {
     next: Instant,
     until: Instant,
@@ -36,19 +38,22 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// From now on, until it has been asked often enough.
+    /// From now on, until it has been asked for long enough.
     pub(super) fn begin(now: Instant, interval: Duration) -> Self {
         Self {
             next: now,
-            until: now + ASKS * interval,
+            until: now + ASKS,
             interval,
         }
     }
 
     /// Records came: what came into the module since will be old enough in one interval.
     fn came(&mut self, now: Instant, interval: Duration) {
-        *self = Self::begin(now, interval);
-        self.next += interval;
+        *self = Self {
+            next: now + interval,
+            until: now + interval + ASKS,
+            interval: 2 * interval,
+        };
     }
 
     /// When it is asked next; `None`: nothing can wait.
@@ -61,6 +66,7 @@ impl Asking {
         let is_due = self.due().is_some_and(|due| due <= now);
         if is_due {
             self.next = now + self.interval;
+            self.interval *= 2;
         }
         is_due
     }
@@ -73,12 +79,18 @@ impl<J: Jool> Node<J> {
         let now = Instant::now();
         let due = self.engine.poll_timeout();
         if due.is_some_and(|due| now > due + STOOD_STILL) {
+            self.hurry_jool();
             for _ in 0..CATCH_UP {
-                if self.attachment.is_there() {
-                    self.read_jool();
-                }
-                self.read_network();
+                self.read_both();
             }
+        }
+    }
+
+    /// The next reading goes to the end of what waits in the module, too.
+    pub(super) fn hurry_jool(&mut self) {
+        if self.attachment.is_there() {
+            // A refusal is met by the next check, too.
+            let _ = self.jool.acknowledge();
         }
     }
 
@@ -92,6 +104,7 @@ impl<J: Jool> Node<J> {
 
     pub(super) fn read_jool(&mut self) {
         let now = Instant::now();
+        let mut came = false;
         for _ in 0..JOOL_BUDGET {
             let engine = &mut self.engine;
             match self.jool.receive(|run| engine.handle_local(now, run)) {
@@ -99,7 +112,7 @@ impl<J: Jool> Node<J> {
                 Received::Records(bytes) => {
                     self.counters.jool_packets += 1;
                     self.counters.jool_bytes += bytes as u64;
-                    self.asking.came(now, self.config.jool.flush_interval);
+                    came = true;
                 }
                 Received::Other => {}
                 Received::Overflow => {
@@ -114,6 +127,10 @@ impl<J: Jool> Node<J> {
                     break;
                 }
             }
+        }
+        if came {
+            let interval = self.config.jool.flush_interval;
+            self.asking.came(Instant::now(), interval);
         }
     }
 
@@ -213,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jool_is_asked_one_interval_after_a_record_and_for_five_of_them() {
+    fn jool_is_asked_after_an_interval_and_less_and_less_often_for_longer_than_its_own_timer() {
         let (start, interval) = (Instant::now(), Duration::from_millis(20));
         let at = |ms: u64| start + Duration::from_millis(ms);
         let mut asking = Asking::begin(start, interval);
@@ -224,10 +241,10 @@ mod tests {
         asking.came(at(7), interval);
         assert_eq!(asking.due(), Some(at(27)));
         assert!(!asking.take(at(26)));
-        let asked = (8..1_000)
+        let asked = (8..10_000)
             .filter(|ms| asking.take(at(*ms)))
             .collect::<Vec<_>>();
-        assert_eq!(asked, [27, 47, 67, 87, 107]);
+        assert_eq!(asked, [27, 67, 147, 307, 627, 1_267, 2_547]);
         assert_eq!(asking.due(), None);
     }
 }

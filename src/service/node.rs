@@ -194,6 +194,7 @@ impl<J: Jool> Node<J> {
     /// who lack something of it.
     async fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_LIMIT;
+        self.hurry_jool();
         loop {
             self.read_jool();
             self.pass();

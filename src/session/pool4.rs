@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{Identity, Protocol};
 
-/// A node's pool4. Empty, it stands for the node's own addresses, which no other node has.
+/// A node's pool4. Empty, it stands for the node's own addresses, which are not known here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pool4(Vec<Range>);
 

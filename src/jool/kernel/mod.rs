@@ -38,6 +38,9 @@ const TUNING_PAUSE: Duration = Duration::from_secs(60);
 /// How often they are set, with no such pause between, before somebody else is taken to insist.
 const TUNINGS: u32 = 4;
 
+/// Packets that come sooner after one another had to wait for one another.
+const BACKLOG: Duration = Duration::from_millis(2);
+
 const VERSION_FILE: &str = "/sys/module/jool/version";
 
 /// A NAT64 instance of the kernel module, in the network namespace of the thread that opened it.
@@ -64,6 +67,9 @@ pub struct Kernel {
     is_acknowledged: bool,
     /// The socket is to be read whether it is known to have something or not.
     is_to_read: bool,
+    /// When a packet last came.
+    came: Instant,
+    is_subscribed: bool,
 }
 
 impl Kernel {
@@ -95,6 +101,8 @@ impl Kernel {
             packets: Batch::new(),
             is_acknowledged: false,
             is_to_read: false,
+            came: Instant::now(),
+            is_subscribed: false,
         })
     }
 
@@ -160,6 +168,7 @@ impl Kernel {
 
     fn forget_family(&mut self) {
         self.version = None;
+        self.is_subscribed = false;
         if let Some(family) = self.family.take() {
             self.events.get_ref().leave(family.group);
         }
@@ -181,18 +190,24 @@ impl Kernel {
                 Err(io::ErrorKind::WouldBlock.into())
             }
         };
-        let read = if self.is_to_read {
-            let read = fill(self.events.get_ref());
-            self.is_to_read = read.is_ok();
-            read
+        let is_direct = std::mem::take(&mut self.is_to_read);
+        let read = if is_direct {
+            fill(self.events.get_ref())
         } else {
             self.events.try_io(Interest::READABLE, fill)
         };
+        if self.packets.has_more() {
+            // Where many wait, the acknowledgement releases the next at once.
+            let now = Instant::now();
+            self.is_to_read = is_direct || now < self.came + BACKLOG;
+            self.came = now;
+        }
         match read {
             Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {
                 // The packet in flight may be among the lost: without this the module would wait
                 // for its deadline.
                 self.acknowledge_unheard();
+                self.is_to_read = true;
                 Some(Received::Overflow)
             }
             _ if self.packets.has_more() => None,
@@ -288,14 +303,16 @@ impl Jool for Kernel {
             Some(version) => version,
             None => self.read_version()?,
         };
-        let is_subscribed = self.family.is_some();
         let family = self.resolve()?;
-        if !is_subscribed {
+        if !self.is_subscribed {
             self.events
                 .get_ref()
                 .join(family.group)
                 .map_err(Refusal::Io)?;
+            self.is_subscribed = true;
         }
+        // An overflow without another packet is told of as an error, not as something to be read.
+        self.is_to_read = true;
         if !self.is_alive()? {
             // The family may outlive the module, because SIIT Jool shares it.
             self.read_version()?;

@@ -40,6 +40,11 @@ impl Timing {
     /// When the time for the next one has come, or will have in so many milliseconds, it is to leave as
     /// soon as it can. Says whether one is to leave.
     pub(crate) fn keep_time(&mut self, now: u64, early: u64) -> bool {
+        let early = if now >= self.last + SHORTEST {
+            early
+        } else {
+            0
+        };
         if now + early >= self.next {
             self.due = true;
             self.next = now + INTERVAL;

@@ -106,7 +106,8 @@ impl Local {
                 break;
             };
             if !jool.pool4.masks(&session.id) {
-                if self.doubtful.len() < MAX_DOUBTFUL {
+                // One that is empty is told of as soon as it is not.
+                if !jool.pool4.is_empty() && self.doubtful.len() < MAX_DOUBTFUL {
                     self.doubtful.push(slot.0);
                 } else {
                     counters.received_rejects.count(Reject::Pool4);
