@@ -127,6 +127,36 @@ fn promise_a_path_with_a_smaller_mtu_is_slow_and_no_more() {
             lab.members[0].sent.frames[REPLAY],
             lab.members[0].sent.bytes[REPLAY] / 1000,
         );
+        assert!(took.is_some(), "{what}: not all came");
+    }
+}
+
+/// A path that loses datagrams whatever their number is no narrow path.
+#[test]
+fn promise_a_path_that_loses_every_fifth_datagram_is_caught_up_over() {
+    for loss in [50, 200] {
+        let mut lab = Lab::new(1);
+        lab.group(2);
+        lab.link = Box::new(move |_, random| {
+            let delay = random.within(2, 4);
+            (!random.permille(loss)).then_some(delay)
+        });
+        lab.run(3_000);
+        lab.reset_traffic();
+        let sessions = 20_000;
+        for number in (0..sessions).step_by(10) {
+            lab.open(0, number..number + 10, Protocol::Udp);
+            lab.run(1);
+        }
+        let took = lab.until(120_000, |lab| lab.count(1) == sessions as usize);
+        let sent = lab.members[0].sent.bytes;
+        println!(
+            "{} of 100 lost: all there {took:?} ms after the traffic, {} kB of data, {} kB told again",
+            loss / 10,
+            sent[DATA] / 1000,
+            sent[REPLAY] / 1000
+        );
+        assert!(took.is_some_and(|took| took < 2_000), "{took:?}");
     }
 }
 
@@ -480,6 +510,9 @@ fn measure_a_join_over_a_narrow_path() {
         (2_000, 100, 10),
         (2_000, 400, 10),
         (1_000, 200, 10),
+        // Policers: less than the first frames of an answer.
+        (2_000, 20, 10),
+        (10_000, 5, 10),
     ] {
         let mut lab = Lab::new(1);
         lab.group(1);

@@ -87,9 +87,12 @@ pub(crate) struct Node {
     round_trip: Option<u64>,
     /// How long it took to the first frame of the last answer, in milliseconds.
     first: u64,
-    /// Frames of an answer that the way takes at once, and whether it has lost some of more.
+    /// Frames of an answer that the way takes at once, and whether it has lost most of more.
     frames: u8,
     has_lost: bool,
+    /// Frames of the answer that is under way: about so many may come, and so many have.
+    expected: usize,
+    came: usize,
     /// What the last comparison with it found.
     pub(crate) verified: Option<Verified>,
     pub(crate) datagrams: u64,
@@ -121,6 +124,8 @@ impl Node {
             first: 0,
             frames: FIRST_FRAMES,
             has_lost: false,
+            expected: 0,
+            came: 0,
             verified: None,
             datagrams: 0,
             records: 0,
@@ -217,29 +222,40 @@ impl Node {
         self.frames
     }
 
-    /// It has been asked so often before without an answer.
-    pub(crate) fn is_asked(&mut self, tries: u32) {
-        if tries > 0 {
-            self.unanswered += 1;
-            // Before the way is known it may only be longer than was thought.
-            if self.round_trip.is_some() {
-                self.lost_some();
+    /// It is asked for so many frames, or for as many as are asked for at once; so often before without an
+    /// answer.
+    pub(crate) fn is_asked(&mut self, tries: u32, frames: usize) {
+        self.unanswered += u32::from(tries > 0);
+        // Before the way is known it may only be longer than was thought.
+        if self.round_trip.is_some() && self.expected > 0 {
+            // That nothing came may be the question's fault.
+            let is_lost = self.came == 0 && tries > 1;
+            if is_lost || self.came > 0 && 2 * self.came < self.expected {
+                self.lost_most();
             }
         }
+        self.expected = usize::from(self.frames).min(frames);
+        self.came = 0;
     }
 
-    /// All frames of an answer came, the last one so long after the question, in milliseconds. If they kept
-    /// the way busy for longer than it takes to ask, more of them would only wait in it, or be lost.
-    pub(crate) fn came_whole(&mut self, trip: u64) {
-        if trip > 2 * self.first + BUSY {
-            return;
+    /// The last frame of an answer came, so long after the question, in milliseconds, and about so many of the
+    /// others did not.
+    ///
+    /// Some ways lose datagrams whatever their number, so a loss alone does not tell that there were too many.
+    /// If the frames kept the way busy for longer than it takes to ask, more of them would only wait in it, or
+    /// be lost there.
+    pub(crate) fn came_to_its_end(&mut self, trip: u64, lost: usize) {
+        self.expected = 0;
+        if lost > self.came {
+            self.lost_most();
+        } else if 3 * lost <= self.came && trip <= 2 * self.first + BUSY {
+            let more = if self.has_lost { 1 } else { self.frames };
+            self.frames = self.frames.saturating_add(more).min(MOST_FRAMES);
         }
-        let more = if self.has_lost { 1 } else { self.frames };
-        self.frames = self.frames.saturating_add(more).min(MOST_FRAMES);
     }
 
-    /// A part of an answer did not come: it is more than the way takes at once.
-    pub(crate) fn lost_some(&mut self) {
+    /// Most of an answer did not come: it is more than the way takes at once.
+    fn lost_most(&mut self) {
         self.frames = (self.frames / 2).max(1);
         self.has_lost = true;
     }
@@ -268,6 +284,7 @@ impl Node {
             _ => {}
         }
         self.unanswered = 0;
+        self.came += 1;
         if let Some(trip) = trip {
             self.first = trip;
             // The longest one, forgotten by and by.

@@ -73,7 +73,8 @@ impl Repair {
         if ranges.is_empty() {
             return;
         }
-        node.is_asked(log.tries);
+        // Each is a frame at least.
+        node.is_asked(log.tries, ranges.len());
         log.due = Some(now + node.retry(log.tries));
         log.tries += 1;
         log.hopeless_since = None;

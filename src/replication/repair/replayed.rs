@@ -7,6 +7,8 @@ use crate::replication::wire::{LogKey, Replay, Sender, Space};
 use super::scan::Read;
 use super::{Around, Repair, TOLERANCE};
 
+/// More frames than that are not asked for at once.
+const MOST_HOLES: usize = 256;
 /// No way is longer, in milliseconds.
 const LONGEST_TRIP: u64 = 10_000;
 
@@ -139,9 +141,10 @@ impl Repair {
             node.answered(replay.length(), trip.filter(|_| log.tries > 0));
         }
         log.tries = 0;
-        let has_holes = log.missing.first().is_some_and(|first| first <= last);
+        let holes = log.missing.iter().take_while(|(from, _)| *from <= last);
+        let holes = holes.take(MOST_HOLES).count();
         let last = (is_ours && head.is_last).then_some(trip);
-        log.due = Some(now + pause(node, last, has_holes));
+        log.due = Some(now + pause(node, last, holes));
         log.schedule(now);
     }
 
@@ -164,9 +167,10 @@ impl Repair {
         }
         if scan.missing.remove(first, last) {
             scan.tries = 0;
-            let has_holes = scan.missing.first().is_some_and(|first| first <= last);
+            let holes = scan.missing.iter().take_while(|(from, _)| *from <= last);
+            let holes = holes.take(MOST_HOLES).count();
             let last = (is_ours && head.is_last).then_some(trip);
-            scan.due = now + pause(node, last, has_holes);
+            scan.due = now + pause(node, last, holes);
         }
         if scan.missing.is_empty() {
             return self.finish_scan(now, around);
@@ -182,19 +186,13 @@ fn trip(now: u64, replay: &Replay<'_>, around: &Around<'_>) -> Option<u64> {
 }
 
 /// How long to wait for more of an answer, in milliseconds. `last`: this was the last of it, and how long
-/// after the question it came.
-fn pause(node: &mut Node, last: Option<Option<u64>>, has_holes: bool) -> u64 {
-    match (last, has_holes) {
-        (None, _) => node.retry(0),
-        (Some(trip), false) => {
-            node.came_whole(trip.unwrap_or(0));
-            0
-        }
-        (Some(_), true) => {
-            node.lost_some();
-            TOLERANCE
-        }
-    }
+/// after the question it came; `holes`: what should have come before.
+fn pause(node: &mut Node, last: Option<Option<u64>>, holes: usize) -> u64 {
+    let Some(trip) = last else {
+        return node.retry(0);
+    };
+    node.came_to_its_end(trip.unwrap_or(0), holes);
+    if holes > 0 { TOLERANCE } else { 0 }
 }
 
 /// Our numbers for a place that another node named.

@@ -182,7 +182,7 @@ impl Repair {
         if scan.due > now {
             return;
         }
-        node.is_asked(scan.tries);
+        node.is_asked(scan.tries, usize::MAX);
         if scan.tries >= TRIES {
             self.abandon_scan(around);
             return;
