@@ -43,6 +43,7 @@ enum Order {
     Send(Destination, Vec<u8>),
     Reopen(Settings, mpsc::Sender<Result<(), String>>),
     Report(mpsc::Sender<Report>),
+    CheckMembership(mpsc::Sender<Option<InterfaceEvent>>),
 }
 
 struct Report {
@@ -112,6 +113,13 @@ impl Node {
         let (outcome_at, outcome) = mpsc::channel();
         self.order(Order::Reopen(settings, outcome_at));
         outcome.recv_timeout(LIMIT).unwrap()
+    }
+
+    /// What became of the group, if the kernel had forgotten it.
+    fn check_membership(&self) -> Option<InterfaceEvent> {
+        let (event_at, event) = mpsc::channel();
+        self.order(Order::CheckMembership(event_at));
+        event.recv_timeout(LIMIT).unwrap()
     }
 
     fn report(&self) -> Report {
@@ -199,6 +207,9 @@ async fn serve(
                         waiting: outbox.len(),
                         local: network.local_addr(),
                     });
+                }
+                Some(Order::CheckMembership(event)) => {
+                    event.send(network.check_membership()).unwrap();
                 }
                 None => return,
             }
@@ -644,6 +655,43 @@ fn an_interface_replaced_between_two_looks_is_joined_again() {
             thread::sleep(PAUSE);
         }
         looker.join().unwrap();
+    }
+}
+
+#[test]
+fn a_group_that_the_kernel_has_forgotten_is_joined_again() {
+    let mtu = |a: &Namespace, mtu: &str| drop(a.ip(&format!("link set sync mtu {mtu}")));
+    let disable =
+        |a: &Namespace, off: &str| a.sysctl(&format!("net.ipv6.conf.sync.disable_ipv6={off}"));
+    for group in ["ff15::6a6f:6f6c", "ff02::6a6f:6f6c"] {
+        for by_mtu in [true, false] {
+            let Some((a, b)) = two_namespaces() else {
+                return;
+            };
+            connect((&a, &b), "sync", 2);
+            let listener = Node::start(&a, settings(Some(group), &[], Some("sync")));
+            let sender = Node::start(&b, settings(Some(group), &[], Some("sync")));
+            reaches(&sender, &listener, "before", "");
+            assert!(listener.check_membership().is_none());
+            if by_mtu {
+                mtu(&a, "1000");
+                mtu(&a, "1500");
+            } else {
+                disable(&a, "1");
+                disable(&a, "0");
+            }
+            let rejoined = (0..TRIES).find_map(|_| {
+                thread::sleep(PAUSE);
+                listener.check_membership()
+            });
+            let rejoined = rejoined.expect("nobody noticed");
+            assert!(
+                matches!(rejoined, InterfaceEvent::Rejoined(_)),
+                "{rejoined}"
+            );
+            assert!(listener.check_membership().is_none());
+            reaches(&sender, &listener, "afterwards", "");
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 
 use super::settings::needs_scope;
 use super::{Interface, InterfaceError, OpenError, Settings};
@@ -17,6 +18,8 @@ pub enum InterfaceEvent {
     Returned(Interface),
     /// It is there, but cannot be used. It is tried again every second.
     Failed(OpenError),
+    /// The kernel had forgotten that this node is a member of the group, so nothing was heard; it is one again.
+    Rejoined(IpAddr),
 }
 
 impl fmt::Display for InterfaceEvent {
@@ -37,6 +40,11 @@ impl fmt::Display for InterfaceEvent {
                 write!(f, "the interface {interface} is back and in use again")
             }
             Self::Failed(error) => write!(f, "it is tried again every second: {error}"),
+            Self::Rejoined(group) => write!(
+                f,
+                "this node was no member of the group {group} any more, so it heard nothing; it has joined it \
+                 again. That is what becomes of it when IPv6, or an address, is taken from the interface"
+            ),
         }
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod gate;
 mod interface;
 mod link;
+mod membership;
 mod network;
 mod outbox;
 mod settings;

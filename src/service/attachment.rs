@@ -95,6 +95,7 @@ impl<J: Jool> Node<J> {
         }
         self.engine.settle_doubts();
         self.read_counts();
+        self.check_hearing();
         self.count();
         self.report_drops(now);
         self.publish();

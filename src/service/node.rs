@@ -59,6 +59,8 @@ pub struct Node<J> {
     pub(super) buffer: Vec<u8>,
     /// Something is left to be sent that waits for nothing.
     pub(super) unfinished: bool,
+    /// Datagrams that had been heard at the last look.
+    heard: u64,
     pub(super) attachment: Attachment,
     pub(super) asking: Asking,
     pub(super) table: TableReader,
@@ -118,6 +120,7 @@ impl<J: Jool> Node<J> {
             alarm: Alarm::new().map_err(|error| Failure::System("setting up a timer", error))?,
             buffer: Vec::with_capacity(crate::jool::MAX_RUN),
             unfinished: false,
+            heard: 0,
             attachment: Attachment::new(now, config.wait),
             asking: Asking::begin(now, config.jool.flush_interval),
             config,
@@ -297,14 +300,33 @@ impl<J: Jool> Node<J> {
 
     fn refresh_interfaces(&mut self) {
         for event in self.network.refresh() {
-            match event {
-                InterfaceEvent::Returned(_) => {
-                    info!(MESSAGE_ID = messages::INTERFACE_RETURNED.id, "{event}");
-                }
-                InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => {
-                    error!(MESSAGE_ID = messages::INTERFACE_LOST.id, "{event}");
-                    self.publisher.went_wrong(event.to_string());
-                }
+            self.tell_of_interface(&event);
+        }
+    }
+
+    /// If nothing was heard since the last look, that may be our own fault.
+    pub(super) fn check_hearing(&mut self) {
+        let heard = self.network.counters().received_datagrams;
+        if heard == self.heard
+            && let Some(event) = self.network.check_membership()
+        {
+            self.tell_of_interface(&event);
+        }
+        self.heard = heard;
+    }
+
+    fn tell_of_interface(&mut self, event: &InterfaceEvent) {
+        match event {
+            InterfaceEvent::Returned(_) => {
+                info!(MESSAGE_ID = messages::INTERFACE_RETURNED.id, "{event}");
+            }
+            InterfaceEvent::Rejoined(_) => {
+                warn!(MESSAGE_ID = messages::INTERFACE_RETURNED.id, "{event}");
+                self.publisher.went_wrong(event.to_string());
+            }
+            InterfaceEvent::Lost { .. } | InterfaceEvent::Failed(_) => {
+                error!(MESSAGE_ID = messages::INTERFACE_LOST.id, "{event}");
+                self.publisher.went_wrong(event.to_string());
             }
         }
     }

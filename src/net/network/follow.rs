@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Network, registered};
 use crate::net::link::{Link, State};
 use crate::net::watch::Changes;
-use crate::net::{InterfaceEvent, OpenError, socket};
+use crate::net::{InterfaceEvent, OpenError, membership, socket};
 
 /// How long after an interface could not be used it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -50,6 +50,22 @@ impl Network {
         self.retry_at = failed.then(|| Instant::now() + RETRY);
         self.links = links;
         events
+    }
+
+    /// Joins the group again if the kernel has forgotten that this node is a member. To be called when nothing
+    /// was heard for a while.
+    pub fn check_membership(&mut self) -> Option<InterfaceEvent> {
+        let group = self.settings.group?.ip();
+        let link = self.links.iter().find(|link| link.receives)?;
+        if link.state != State::InUse || membership::is_member(group, link.index).unwrap_or(true) {
+            return None;
+        }
+        let socket = &SockRef::from(&self.socket);
+        // To the socket it is one, which forbids to become one.
+        socket::leave(socket, group, link.index);
+        // Without an address there may be nothing to join it on. It is tried with the next look.
+        socket::join(socket, group, link.index).ok()?;
+        Some(InterfaceEvent::Rejoined(group))
     }
 
     fn follow(&mut self, link: &mut Link, changes: &Changes, events: &mut Vec<InterfaceEvent>) {

@@ -93,6 +93,8 @@ pub(crate) struct Node {
     /// Frames of the answer that is under way: about so many may come, and so many have.
     expected: usize,
     came: usize,
+    /// How long it took to the last frame of that answer, in milliseconds, if it came.
+    last: Option<u64>,
     /// What the last comparison with it found.
     pub(crate) verified: Option<Verified>,
     pub(crate) datagrams: u64,
@@ -126,6 +128,7 @@ impl Node {
             has_lost: false,
             expected: 0,
             came: 0,
+            last: None,
             verified: None,
             datagrams: 0,
             records: 0,
@@ -224,31 +227,46 @@ impl Node {
 
     /// It is asked for so many frames, or for as many as are asked for at once; so often before without an
     /// answer.
+    ///
+    /// Some ways lose datagrams whatever their number, so a loss alone does not tell that there were too many.
     pub(crate) fn is_asked(&mut self, tries: u32, frames: usize) {
         self.unanswered += u32::from(tries > 0);
+        let (came, expected) = (self.came, std::mem::take(&mut self.expected));
         // Before the way is known it may only be longer than was thought.
-        if self.round_trip.is_some() && self.expected > 0 {
-            // That nothing came may be the question's fault.
-            let is_lost = self.came == 0 && tries > 1;
-            if is_lost || self.came > 0 && 2 * self.came < self.expected {
-                self.lost_most();
+        if self.round_trip.is_some() && expected > 0 {
+            match self.last.take() {
+                // That nothing came may be the question's fault.
+                _ if came == 0 && tries <= 1 => {}
+                _ if 2 * came < expected => self.lost_most(),
+                Some(last) if 4 * came >= 3 * expected => self.grow(last),
+                _ => {}
             }
         }
+        self.last = None;
         self.expected = usize::from(self.frames).min(frames);
         self.came = 0;
     }
 
-    /// The last frame of an answer came, so long after the question, in milliseconds, and about so many of the
-    /// others did not.
-    ///
-    /// Some ways lose datagrams whatever their number, so a loss alone does not tell that there were too many.
-    /// If the frames kept the way busy for longer than it takes to ask, more of them would only wait in it, or
-    /// be lost there.
-    pub(crate) fn came_to_its_end(&mut self, trip: u64, lost: usize) {
+    /// A frame came that brought something of what it was asked for, or another node was.
+    pub(crate) fn came(&mut self) {
+        self.came += 1;
+    }
+
+    /// The last frame of an answer came, so long after the question, in milliseconds.
+    pub(crate) fn came_to_its_end(&mut self, trip: u64) {
+        self.last = Some(trip);
+    }
+
+    /// All frames of an answer came, the last one so long after the question, in milliseconds.
+    pub(crate) fn came_whole(&mut self, trip: u64) {
         self.expected = 0;
-        if lost > self.came {
-            self.lost_most();
-        } else if 3 * lost <= self.came && trip <= 2 * self.first + BUSY {
+        self.grow(trip);
+    }
+
+    /// More frames are asked for at once, unless these kept the way busy for longer than it takes to ask: more
+    /// would only wait in it, or be lost there.
+    fn grow(&mut self, trip: u64) {
+        if trip <= 2 * self.first + BUSY {
             let more = if self.has_lost { 1 } else { self.frames };
             self.frames = self.frames.saturating_add(more).min(MOST_FRAMES);
         }
@@ -284,7 +302,6 @@ impl Node {
             _ => {}
         }
         self.unanswered = 0;
-        self.came += 1;
         if let Some(trip) = trip {
             self.first = trip;
             // The longest one, forgotten by and by.

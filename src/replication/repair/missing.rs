@@ -77,6 +77,7 @@ impl Repair {
         node.is_asked(log.tries, ranges.len());
         log.due = Some(now + node.retry(log.tries));
         log.tries += 1;
+        log.end = None;
         log.hopeless_since = None;
         log.given_up = false;
         if log.token == 0 {

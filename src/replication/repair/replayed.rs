@@ -1,14 +1,12 @@
 //! What an answer brings. Everybody hears it, and what is true for all is taken by all.
 
-use crate::replication::group::{Group, Node};
+use crate::replication::group::{Group, Node, Ranges};
 use crate::replication::store::{HORIZON, OWN, Outcome, Place, Record, Way};
 use crate::replication::wire::{LogKey, Replay, Sender, Space};
 
 use super::scan::Read;
 use super::{Around, Repair, TOLERANCE};
 
-/// More frames than that are not asked for at once.
-const MOST_HOLES: usize = 256;
 /// No way is longer, in milliseconds.
 const LONGEST_TRIP: u64 = 10_000;
 
@@ -137,14 +135,16 @@ impl Repair {
         log.missing.remove(first, last);
         around.counters.repaired_records += before.saturating_sub(log.missing.len());
         let is_ours = head.to == own.node && head.token == log.token;
+        node.came();
         if is_ours {
             node.answered(replay.length(), trip.filter(|_| log.tries > 0));
+            if head.is_last {
+                node.came_to_its_end(trip.unwrap_or(0));
+                log.end = Some((last, trip.unwrap_or(0)));
+            }
         }
         log.tries = 0;
-        let holes = log.missing.iter().take_while(|(from, _)| *from <= last);
-        let holes = holes.take(MOST_HOLES).count();
-        let last = (is_ours && head.is_last).then_some(trip);
-        log.due = Some(now + pause(node, last, holes));
+        log.due = Some(now + pause(node, &mut log.end, &log.missing));
         log.schedule(now);
     }
 
@@ -164,13 +164,15 @@ impl Repair {
         let is_ours = head.to == around.group.own.node && head.token == scan.token;
         if is_ours {
             node.answered(replay.length(), trip.filter(|_| scan.tries > 0));
+            if head.is_last {
+                node.came_to_its_end(trip.unwrap_or(0));
+                scan.end = Some((last, trip.unwrap_or(0)));
+            }
         }
         if scan.missing.remove(first, last) {
+            node.came();
             scan.tries = 0;
-            let holes = scan.missing.iter().take_while(|(from, _)| *from <= last);
-            let holes = holes.take(MOST_HOLES).count();
-            let last = (is_ours && head.is_last).then_some(trip);
-            scan.due = now + pause(node, last, holes);
+            scan.due = now + pause(node, &mut scan.end, &scan.missing);
         }
         if scan.missing.is_empty() {
             return self.finish_scan(now, around);
@@ -185,14 +187,18 @@ fn trip(now: u64, replay: &Replay<'_>, around: &Around<'_>) -> Option<u64> {
     now.checked_sub(asked).filter(|trip| *trip < LONGEST_TRIP)
 }
 
-/// How long to wait for more of an answer, in milliseconds. `last`: this was the last of it, and how long
-/// after the question it came; `holes`: what should have come before.
-fn pause(node: &mut Node, last: Option<Option<u64>>, holes: usize) -> u64 {
-    let Some(trip) = last else {
-        return node.retry(0);
-    };
-    node.came_to_its_end(trip.unwrap_or(0), holes);
-    if holes > 0 { TOLERANCE } else { 0 }
+/// How long to wait for more of an answer, in milliseconds. `end`: what the last frame of it covered last, and
+/// how long after the question it came, if it did.
+fn pause(node: &mut Node, end: &mut Option<(u64, u64)>, missing: &Ranges) -> u64 {
+    match *end {
+        None => node.retry(0),
+        Some((last, _)) if missing.first().is_some_and(|first| first <= last) => TOLERANCE,
+        Some((_, trip)) => {
+            node.came_whole(trip);
+            *end = None;
+            0
+        }
+    }
 }
 
 /// Our numbers for a place that another node named.

@@ -38,6 +38,8 @@ pub(crate) struct Scan {
     /// When the next question is asked.
     pub(super) due: u64,
     pub(super) tries: u32,
+    /// What the last frame of the answer covered last, and how long after the question it came.
+    pub(super) end: Option<(u64, u64)>,
     pub(crate) records: u64,
     began: u64,
 }
@@ -164,6 +166,7 @@ impl Repair {
             slots: 0,
             due: now,
             tries: 0,
+            end: None,
             records: 0,
             began: now,
         });
@@ -189,6 +192,7 @@ impl Repair {
         }
         scan.due = now + node.retry(scan.tries);
         scan.tries += 1;
+        scan.end = None;
         let most = Request::most_ranges(node.takes());
         let ranges = scan.missing.iter().take(most);
         // Of a log that does not fit in everything is told.
