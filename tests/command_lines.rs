@@ -277,10 +277,63 @@ fn jooldctl_check_says_that_a_good_configuration_is_good() {
         &["check", "--interface", "lo", text(&file)],
     ] {
         let said = jooldctl(arguments);
-        assert_eq!(
-            (said.status, &said.stdout[..], &said.stderr[..]),
-            (0, "the configuration is good\n", "")
+        assert_eq!((said.status, &said.stderr[..]), (0, ""), "{said:?}");
+        assert!(
+            said.stdout.starts_with("the configuration is good:\n"),
+            "{said:?}"
         );
+        assert!(said.stdout.contains("127.0.0.1:6401"), "{said:?}");
+    }
+    let hardly = folder.file(
+        "hardly.json",
+        r#"{ "multicast address": "224.0.0.1", "ttl": 0 }"#,
+    );
+    let said = jooldctl(&["check", text(&hardly)]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(said.stderr.lines().count(), 2, "{said:?}");
+}
+
+#[test]
+fn a_file_of_thousands_of_unknown_keys_is_told_of_in_some_lines() {
+    let folder = Folder::create();
+    let keys: Vec<_> = (0..20_000).map(|n| format!("\"key {n}\": 1")).collect();
+    let file = folder.file("many.json", format!("{{ {} }}", keys.join(", ")));
+    let said = jooldctl(&["check", text(&file)]);
+    assert_eq!(said.status, 78);
+    assert!(said.stderr.lines().count() < 30, "{}", said.stderr.len());
+    assert!(said.stderr.contains("19980 more keys"), "{}", said.stderr);
+}
+
+#[test]
+fn the_log_level_is_in_syslogs_words_and_never_hides_why_the_daemon_ends() {
+    let folder = Folder::create();
+    let wrong = folder.file("wrong.json", r#"{ "ttl": 256 }"#);
+    for level in ["warning", "err", "notice", "7", "emerg"] {
+        let mut joold = Daemon::command();
+        let said = run_to_its_end(joold.arg(&wrong).env("JOOLD_LOG", level));
+        assert_eq!(said.status, 78, "{level}");
+        assert!(said.stderr.contains("\"ttl\""), "{level}: {said:?}");
+    }
+    for level in ["warn", "loud", "joold=debug"] {
+        let mut joold = Daemon::command();
+        let said = run_to_its_end(joold.arg(&wrong).env("JOOLD_LOG", level));
+        assert_eq!(said.status, 78, "{level}");
+        assert!(
+            said.stderr.contains("JOOLD_LOG") && said.stderr.contains("accepted: debug"),
+            "{level}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn with_too_few_open_files_the_daemon_says_so() {
+    for limit in [8, 9, 10, 12, 16] {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" --interface lo --simulated-jool 0");
+        let said = run_to_its_end(shell.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_joold")));
+        assert_eq!(said.status, 71, "{limit}: {said:?}");
+        assert!(said.stderr.contains("LimitNOFILE="), "{limit}: {said:?}");
+        assert_eq!(said.stderr.lines().count(), 1, "{limit}: {said:?}");
     }
 }
 

@@ -312,7 +312,7 @@ every second until it is.
 
 # ENVIRONMENT
 
-- JOOLD_LOG: The least level that is logged: error, warn, info (the default), debug or trace.
+- JOOLD_LOG: The least level that is logged, in syslog's words: err, warning, info (the default) or debug, as `jooldctl log-level` takes them.
 
 # FILES
 

@@ -14,7 +14,7 @@ use joold::jool::{Jool, Version};
 use joold::service::systemd::{self, Inherited};
 use joold::service::{self, Failure, Files, Node, Setup, journal, messages};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// What the stock daemon reads when it is given nothing.
 const STOCK_FILE: &str = "netsocket.json";
@@ -28,7 +28,13 @@ fn main() -> ExitCode {
             return ExitCode::from(if problem.use_stderr() { 64 } else { 0 });
         }
     };
-    journal::open();
+    if let Err(problem) = journal::open() {
+        error!(MESSAGE_ID = messages::REFUSED.id, "{problem}");
+        return ExitCode::from(78);
+    }
+    if let Err(failure) = service::allow_open_files() {
+        return ends(&failure);
+    }
     if let (true, Some(name)) = (arguments.ended, &arguments.name) {
         return after_end(name);
     }
@@ -77,12 +83,15 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            error!(MESSAGE_ID = messages::FAILED.id, "{failure}");
-            systemd::failed(&failure.to_string());
-            ExitCode::from(failure.exit_status())
-        }
+        Err(failure) => ends(&failure),
     }
+}
+
+/// The daemon ends by itself.
+fn ends(failure: &Failure) -> ExitCode {
+    error!(MESSAGE_ID = messages::FAILED.id, "{failure}");
+    systemd::failed(&failure.to_string());
+    ExitCode::from(failure.exit_status())
 }
 
 /// The daemon of this name has ended.
@@ -163,7 +172,11 @@ async fn run(
 }
 
 async fn serve<J: Jool>(setup: Setup, jool: J, name: &str) -> Result<(), Failure> {
+    let cautions = setup.config.cautions();
     let node = Node::open(setup, jool)?;
+    for caution in cautions {
+        warn!("{caution}");
+    }
     info!(
         MESSAGE_ID = messages::STARTED.id,
         "joold {} listens on {}",

@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         }),
         Command::Demo { json } => match demo::run(json) {
             Ok(complete) => ExitCode::from(u8::from(!complete)),
+            // A reader who has gone has seen enough.
+            Err(failure) if failure.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(failure) => failed(71, &format!("the demonstration could not run: {failure}")),
         },
         command => {
@@ -154,8 +156,12 @@ fn failed(status: u8, reason: &str) -> ExitCode {
 
 fn check(sources: &Sources) -> ExitCode {
     match config::load(sources) {
-        Ok(_) => {
-            let _ = writeln!(io::stdout(), "the configuration is good");
+        Ok(config) => {
+            let meaning = config.meaning();
+            let _ = write!(io::stdout(), "the configuration is good:\n{meaning}");
+            for caution in config.cautions() {
+                let _ = writeln!(io::stderr(), "jooldctl: {caution}");
+            }
             ExitCode::SUCCESS
         }
         Err(problems) => {

@@ -8,6 +8,7 @@
 mod check;
 mod json;
 mod keys;
+mod meaning;
 mod name;
 mod problem;
 mod reader;

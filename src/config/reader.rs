@@ -39,6 +39,9 @@ impl<T> Given<T> {
     }
 }
 
+/// Unknown keys of a file that are told of one by one.
+const MOST_STRANGE: usize = 20;
+
 struct Entry {
     place: Place,
     key: &'static Key,
@@ -96,11 +99,16 @@ impl Reader {
                 return;
             }
         };
+        let mut strange = 0;
+        let last = (source, entries.len());
         for (number, (name, value)) in entries.into_iter().enumerate() {
             let place = (source, number);
             let Some(key) = keys::named(&name) else {
-                let message = unknown(&name, source);
-                self.find(place, Some(&name), message);
+                strange += 1;
+                if strange <= MOST_STRANGE {
+                    let message = unknown(&name, source);
+                    self.find(place, Some(&name), message);
+                }
                 continue;
             };
             if source == Source::Instance && key.name != keys::INSTANCE.name {
@@ -129,6 +137,13 @@ impl Reader {
                 }
                 None => self.entries.push(Entry { place, key, value }),
             }
+        }
+        if strange > MOST_STRANGE {
+            let message = format!(
+                "and {} more keys that are not known",
+                strange - MOST_STRANGE
+            );
+            self.find(last, None, message);
         }
     }
 

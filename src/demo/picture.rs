@@ -202,13 +202,9 @@ impl Screen {
     }
 }
 
-/// A reader who has gone is no reason to stop measuring.
 fn put(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 fn seconds(duration: Duration) -> f64 {

@@ -19,6 +19,13 @@ pub enum Failure {
     Statistics(SocketAddr, io::Error),
     /// The system refused something that the daemon cannot do without.
     System(&'static str, io::Error),
+    /// The daemon may not open as many files as it needs.
+    OpenFiles {
+        /// How many it may.
+        allowed: u64,
+        /// How many it needs.
+        needed: u64,
+    },
 }
 
 impl fmt::Display for Failure {
@@ -37,6 +44,11 @@ impl fmt::Display for Failure {
                  remove \"statistics address\""
             ),
             Self::System(what, reason) => write!(f, "{what} failed: {reason}"),
+            Self::OpenFiles { allowed, needed } => write!(
+                f,
+                "only {allowed} files may be open at a time, and {needed} are needed; raise LimitNOFILE= of \
+                 the unit, or `ulimit -n`"
+            ),
         }
     }
 }
@@ -47,6 +59,7 @@ impl std::error::Error for Failure {
             Self::Jool(reason, _) => Some(reason),
             Self::Network(reason) => Some(reason),
             Self::Statistics(_, reason) | Self::System(_, reason) => Some(reason),
+            Self::OpenFiles { .. } => None,
         }
     }
 }
@@ -61,7 +74,9 @@ impl Failure {
             Self::Network(OpenError::InterfaceRequired(_) | OpenError::InterfacesDiffer { .. }) => {
                 78
             }
-            Self::Network(_) | Self::Statistics(..) | Self::System(..) => 71,
+            Self::Network(_) | Self::Statistics(..) | Self::System(..) | Self::OpenFiles { .. } => {
+                71
+            }
         }
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use libsystemd::logging::connected_to_journal;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::{SFlag, fstat};
 use tracing::Level;
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::LevelFilter;
@@ -25,14 +26,32 @@ use crate::replication;
 /// What is logged; there is one log.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Opens the log: the journal if stderr leads there, else stderr, with the time of day only for a
-/// reader at a terminal, since whatever else reads it knows the time. `JOOLD_LOG` sets the level
-/// (`debug`, `info`, `warn`, …).
-pub fn open() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::from_level(Level::INFO).into())
-        .with_env_var("JOOLD_LOG")
-        .from_env_lossy();
+/// The variable that says what is logged.
+pub const LEVEL: &str = "JOOLD_LOG";
+
+/// Opens the log: the journal if stderr leads there, else stderr, with the time of day for a reader at a
+/// terminal and in a file, since whoever reads a pipe knows the time. [`LEVEL`] sets the level, in the words of
+/// [`set_level`].
+///
+/// # Errors
+///
+/// A sentence, if the level is none. Everything is logged then as without it.
+pub fn open() -> Result<(), String> {
+    let wanted = std::env::var_os(LEVEL).filter(|wanted| !wanted.is_empty());
+    let wanted = wanted.map(|wanted| level_of(&wanted.to_string_lossy()));
+    let level = match &wanted {
+        Some(Ok(level)) => *level,
+        Some(Err(_)) | None => LevelFilter::INFO,
+    };
+    open_at(level);
+    match wanted {
+        Some(Err(problem)) => Err(format!("{LEVEL}: {problem}")),
+        _ => Ok(()),
+    }
+}
+
+fn open_at(level: LevelFilter) {
+    let filter = EnvFilter::default().add_directive(level.into());
     let (filter, handle) = reload::Layer::new(filter);
     // Opened a second time, which fails below, the log keeps its first filter.
     let _ = FILTER.set(handle);
@@ -57,11 +76,17 @@ pub fn open() {
         .with_ansi(false)
         // A log that cannot be written must not end the daemon, as the panic of an eprintln would.
         .log_internal_errors(false);
-    if io::stderr().is_terminal() {
+    if io::stderr().is_terminal() || is_file(io::stderr().as_fd()) {
         log.with(stderr).init();
     } else {
         log.with(stderr.without_time()).init();
     }
+}
+
+/// Whether that is a file, to which nothing adds the time.
+fn is_file(descriptor: BorrowedFd<'_>) -> bool {
+    let kind = fstat(descriptor).map(|found| SFlag::from_bits_truncate(found.st_mode));
+    kind.is_ok_and(|kind| kind & SFlag::S_IFMT == SFlag::S_IFREG)
 }
 
 /// The journal, which takes an event or loses it, but never keeps the loop waiting.
@@ -127,22 +152,25 @@ pub fn level() -> &'static str {
 ///
 /// A sentence, if it is none of them or there is no log.
 pub fn set_level(name: &str) -> Result<(), String> {
-    let level = match name {
-        "debug" => LevelFilter::DEBUG,
-        "info" => LevelFilter::INFO,
-        "notice" | "warning" => LevelFilter::WARN,
-        "err" | "crit" | "alert" | "emerg" => LevelFilter::ERROR,
-        _ => {
-            return Err(format!(
-                "{name:?} is no log level; accepted: debug, info, notice, warning, err, crit, \
-                 alert, emerg"
-            ));
-        }
-    };
+    let level = level_of(name)?;
     let filter = FILTER.get().ok_or("there is no log")?;
     filter
         .reload(EnvFilter::default().add_directive(level.into()))
         .map_err(|error| format!("the log level cannot be set: {error}"))
+}
+
+/// A level by syslog's name, or by its number there.
+fn level_of(name: &str) -> Result<LevelFilter, String> {
+    match name {
+        "debug" | "7" => Ok(LevelFilter::DEBUG),
+        "info" | "6" => Ok(LevelFilter::INFO),
+        "notice" | "warning" | "5" | "4" => Ok(LevelFilter::WARN),
+        "err" | "crit" | "alert" | "emerg" | "3" | "2" | "1" | "0" => Ok(LevelFilter::ERROR),
+        _ => Err(format!(
+            "{name:?} is no log level; accepted: debug, info, notice, warning, err, crit, alert, emerg, or \
+             syslog's number of one, 7 to 0"
+        )),
+    }
 }
 
 /// Where the log goes: `journal`, or `console` for any other standard error.

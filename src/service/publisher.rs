@@ -24,6 +24,27 @@ pub(super) struct Publisher {
     pub(super) systemd: Systemd,
     /// When another state was last shown.
     shown: Instant,
+    clock: WallClock,
+}
+
+/// The wall clock, as it was when it was last looked at. What is shown as having been so since then, is moved
+/// with it when it is set: "synced for 20,000 days" is of no use to anybody.
+#[derive(Debug)]
+struct WallClock(Instant, SystemTime);
+
+/// Of a clock that was not set, which is looked at at one moment and at the next.
+const UNSET: Duration = Duration::from_secs(1);
+
+impl WallClock {
+    /// A time of before, in the time of now.
+    fn moved(&self, at: SystemTime, now: (Instant, SystemTime)) -> SystemTime {
+        let expected = self.1 + now.0.saturating_duration_since(self.0);
+        match now.1.duration_since(expected) {
+            Ok(forward) if forward > UNSET => at + forward,
+            Err(back) if back.duration() > UNSET => at - back.duration(),
+            _ => at,
+        }
+    }
 }
 
 impl Publisher {
@@ -33,6 +54,7 @@ impl Publisher {
             outlets,
             systemd: Systemd::default(),
             shown: now,
+            clock: WallClock(now, SystemTime::now()),
         }
     }
 
@@ -61,8 +83,17 @@ impl<J: Jool> Node<J> {
     pub(super) fn publish(&mut self) {
         let status = self.engine.status(Instant::now());
         let (counters, jool_sessions) = (self.counters, self.attachment.sessions());
+        let now = (Instant::now(), SystemTime::now());
+        let clock = std::mem::replace(&mut self.publisher.clock, WallClock(now.0, now.1));
         self.publisher.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.clone();
+            for since in [
+                &mut snapshot.since,
+                &mut snapshot.fitness_since,
+                &mut snapshot.configuration.loaded,
+            ] {
+                *since = clock.moved(*since, now);
+            }
             snapshot.sessions = jool_sessions;
             snapshot.status = status;
             snapshot.counters = counters;
@@ -123,5 +154,29 @@ impl<J: Jool> Node<J> {
             snapshot.outlet_problems.clone_from(problems);
             is_another
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_been_so_for_an_hour_has_been_so_for_an_hour_when_the_clock_is_set() {
+        let (start, hour) = (Instant::now(), Duration::from_secs(3_600));
+        let wall = SystemTime::UNIX_EPOCH + 1_000 * hour;
+        let clock = WallClock(start, wall);
+        let since = wall - hour;
+        let later = start + Duration::from_secs(60);
+        // It was not set, and is read a little later than the other one.
+        let unset = wall + Duration::from_millis(60_300);
+        assert_eq!(clock.moved(since, (later, unset)), since);
+        for years in [40_u32, 1] {
+            let far = 8_766 * hour * years;
+            let forward = clock.moved(since, (later, wall + far + Duration::from_secs(60)));
+            assert_eq!(forward, since + far);
+        }
+        let back = clock.moved(since, (later, wall - hour));
+        assert_eq!(back, since - hour - Duration::from_secs(60));
     }
 }
