@@ -104,6 +104,28 @@ pub struct Repair {
     pub set: u32,
 }
 
+impl Repair {
+    /// Jool's names of all settings that may have to be set.
+    const SETTINGS: [&'static str; 5] = [
+        "ss-flush-asap",
+        "ss-flush-deadline",
+        "ss-capacity",
+        "ss-max-sessions-per-packet",
+        "ss-enabled",
+    ];
+
+    /// What [`fmt::Display`] wrote; `None`: it did not.
+    pub fn parse(line: &str) -> Option<Self> {
+        let (setting, values) = line.split_once(" from ")?;
+        let (found, set) = values.split_once(" to ")?;
+        Some(Self {
+            setting: Self::SETTINGS.into_iter().find(|name| *name == setting)?,
+            found: found.parse().ok()?,
+            set: set.parse().ok()?,
+        })
+    }
+}
+
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {} to {}", self.setting, self.found, self.set)
@@ -255,5 +277,31 @@ impl Unavailable {
     /// Whether this can change without anybody changing how the daemon is run.
     pub fn may_pass(&self) -> bool {
         !matches!(self, Self::Permission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repair_is_read_as_it_was_written() {
+        for setting in Repair::SETTINGS {
+            let repair = Repair {
+                setting,
+                found: 0,
+                set: u32::MAX,
+            };
+            assert_eq!(Repair::parse(&repair.to_string()), Some(repair));
+        }
+        for line in [
+            "",
+            "ss-enabled",
+            "ss-enabled from 0",
+            "ss-enabled from 0 to x",
+            "x from 0 to 1",
+        ] {
+            assert_eq!(Repair::parse(line), None, "{line}");
+        }
     }
 }

@@ -151,6 +151,11 @@ impl<J: Jool> Node<J> {
             );
             if !repairs.is_empty() {
                 info!("set in Jool: {}", journal::list(&repairs));
+                if let Some(files) = self.publisher.outlets.files()
+                    && let Err(error) = files.keep_found(&instance.name, &repairs)
+                {
+                    warn!("what was set in Jool stays so when joold is stopped: {error}");
+                }
             }
         } else if !repairs.is_empty() {
             self.counters.repairs += 1;

@@ -7,7 +7,9 @@ use std::env;
 
 use super::outlets::Files;
 use crate::bus::{self, Prospects};
-use crate::config::Name;
+use crate::config::{Config, Name};
+use crate::jool::kernel::Kernel;
+use crate::jool::{self, Refusal, Unavailable};
 
 /// Exit statuses after which systemd does not try again, as in `RestartPreventExitStatus=`.
 const FINAL: [&str; 3] = ["64", "77", "78"];
@@ -31,12 +33,12 @@ impl End {
     }
 }
 
-/// Withdraws the verdict of `joold@NAME`, unless its daemon is about to run again: then only one that
-/// nobody has renewed lately.
+/// Withdraws the verdict of `joold@NAME`, and leaves Jool as it was found, unless its daemon is about to run
+/// again: then only a verdict that nobody has renewed lately. Needs a tokio runtime.
 ///
 /// # Errors
 ///
-/// What could not be withdrawn, in a sentence.
+/// What could not be done, in a sentence; the rest is.
 pub async fn ended(name: &Name) -> Result<(), String> {
     let variable = |name| env::var(name).unwrap_or_default();
     let end = End {
@@ -49,7 +51,28 @@ pub async fn ended(name: &Name) -> Result<(), String> {
     if runs_again(&bus::prospects_of(&unit).await, &end) {
         files.withdraw_stale()
     } else {
-        files.withdraw()
+        let withdrawn = files.withdraw();
+        let restored = restore(&files).map_err(|reason| {
+            format!("what was set in Jool for session synchronisation stays so: {reason}")
+        });
+        withdrawn.and(restored)
+    }
+}
+
+/// A Jool that nobody listens to would queue its sessions, and complain of it.
+fn restore(files: &Files) -> Result<(), Unavailable> {
+    let Some((instance, repairs)) = files.take_found() else {
+        return Ok(());
+    };
+    let settings = jool::Settings {
+        instance,
+        ..Config::default().jool
+    };
+    let mut jool = Kernel::open(settings, None).map_err(Refusal::Io)?;
+    match jool.restore(&repairs) {
+        // With its module it has lost what was set.
+        Err(Unavailable::NoModule | Unavailable::Refused(Refusal::NotAttached)) => Ok(()),
+        result => result,
     }
 }
 

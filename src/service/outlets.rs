@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+use crate::jool::Repair;
 use crate::net;
 use crate::replication::Fitness;
 
@@ -32,6 +33,8 @@ pub struct Files {
     drained: PathBuf,
     /// The name of the interface that is up or down.
     gate: PathBuf,
+    /// What the daemon set in Jool, and what it had found.
+    jool: PathBuf,
 }
 
 impl Files {
@@ -47,6 +50,7 @@ impl Files {
             fitness: file("fitness"),
             drained: file("drained"),
             gate: file("gate"),
+            jool: file("jool"),
         }
     }
 
@@ -62,6 +66,26 @@ impl Files {
         } else {
             remove(&self.drained)
         }
+    }
+
+    /// Keeps what had to be set in this instance, unless something was kept by an earlier run: what was found
+    /// first is to be put back.
+    pub(super) fn keep_found(&self, instance: &str, repairs: &[Repair]) -> io::Result<()> {
+        let kept = fs::read_to_string(&self.jool).unwrap_or_default();
+        if kept.lines().next() == Some(instance) {
+            return Ok(());
+        }
+        let lines: String = repairs.iter().map(|repair| format!("{repair}\n")).collect();
+        replace(&self.jool, &format!("{instance}\n{lines}"))
+    }
+
+    /// Gives what was kept, and keeps it no longer: the instance, and what had been set in it.
+    pub(super) fn take_found(&self) -> Option<(String, Vec<Repair>)> {
+        let kept = fs::read_to_string(&self.jool).ok()?;
+        remove(&self.jool).ok()?;
+        let mut lines = kept.lines();
+        let instance = lines.next()?.to_owned();
+        Some((instance, lines.filter_map(Repair::parse).collect()))
     }
 
     /// Whether the node is fit by the last verdict, which may be of a daemon that has ended.

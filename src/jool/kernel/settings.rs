@@ -1,7 +1,7 @@
 //! The settings of an instance: what they are, and what session synchronisation needs them to be.
 
 use super::message::{self, Operation, Request, global, root};
-use super::{Instance, Kernel, Refusal, Repair, Version};
+use super::{Instance, Kernel, Refusal, Repair, Unavailable, Version};
 use crate::session::{Pool4, Prefix, Protocol, Timeouts};
 
 /// The settings of an instance that matter here.
@@ -194,11 +194,7 @@ impl Kernel {
             let Some(found) = found.filter(|found| *found != set && (tuning || !tunes)) else {
                 continue;
             };
-            if matches!(id, global::SS_ENABLED | global::SS_FLUSH_ASAP) {
-                update.attribute(id, &[u8::from(set != 0)]);
-            } else {
-                update.attribute(id, &set.to_ne_bytes());
-            }
+            put(&mut update, id, set);
             repairs.push(Repair {
                 setting,
                 found,
@@ -211,5 +207,56 @@ impl Kernel {
             self.execute()?;
         }
         Ok(repairs)
+    }
+
+    /// Sets what [`repair`](Self::repair) had set to what it had found, where nobody has set anything else since.
+    /// Where there is no instance there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// Jool cannot be asked, or refuses.
+    pub fn restore(&mut self, repairs: &[Repair]) -> Result<(), Unavailable> {
+        self.read_version()?;
+        self.resolve()?;
+        if !self.is_alive()? {
+            return Ok(());
+        }
+        let globals = self.globals()?;
+        let mut update = Request::default();
+        for (setting, id, now) in [
+            ("ss-flush-asap", global::SS_FLUSH_ASAP, globals.flush_asap),
+            (
+                "ss-flush-deadline",
+                global::SS_FLUSH_DEADLINE,
+                globals.flush_deadline,
+            ),
+            ("ss-capacity", global::SS_CAPACITY, globals.capacity),
+            (
+                "ss-max-sessions-per-packet",
+                global::SS_MAX_SESSIONS_PER_PACKET,
+                globals.most_per_packet,
+            ),
+            ("ss-enabled", global::SS_ENABLED, globals.enabled),
+        ] {
+            let repair = repairs.iter().find(|repair| repair.setting == setting);
+            if let Some(repair) = repair.filter(|repair| now == Some(repair.set)) {
+                put(&mut update, id, repair.found);
+            }
+        }
+        if !update.bytes().is_empty() {
+            self.begin(Operation::GlobalUpdate)?
+                .nested(root::GLOBALS, update.bytes());
+            self.execute()?;
+        }
+        Ok(())
+    }
+}
+
+/// One setting of a request.
+fn put(update: &mut Request, id: u16, value: u32) {
+    if matches!(id, global::SS_ENABLED | global::SS_FLUSH_ASAP) {
+        update.attribute(id, &[u8::from(value != 0)]);
+    } else {
+        update.attribute(id, &value.to_ne_bytes());
     }
 }

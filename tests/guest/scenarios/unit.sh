@@ -62,14 +62,27 @@ another_process sB "${before#* }" || fail "the upgrade has not restarted joold@s
 systemctl enable --quiet joold@sB
 systemctl stop joold@sB
 status_is sB '^stopped$' || fail "of a stopped joold@sB systemd shows: $(property sB StatusText)"
+# setting NAME: of B's Jool, as a fresh one has it or as joold needs it.
+setting() { at B jool global display --csv | sed -n "s/^[^a-z]*$1,//p"; }
+[ "$(setting ss-capacity)" = 512 ] || fail "a stopped joold@sB leaves ss-capacity at $(setting ss-capacity)"
+grep -qi true <<<"$(setting ss-enabled)" || fail "a stopped joold@sB switches off what was on: $(setting ss-enabled)"
 systemctl disable --quiet joold@sB
 new_sessions 2
 is joold@sB.service inactive || fail "joold@sB is not stopped while its peer sends"
 is joold@sB.socket inactive || fail "joold@sB's socket stays open after a stop"
 ! listens B 6400 || fail "something listens on joold@sB's port after a stop"
+at B jool global update ss-enabled false
+systemctl start joold@sB
+wait_for 30 "joold@sB runs" synchronises sB
+[ "$(setting ss-capacity)" = 65536 ] || fail "joold@sB has left ss-capacity at $(setting ss-capacity)"
+grep -qi true <<<"$(setting ss-enabled)" || fail "joold@sB has left session sync off"
+systemctl restart joold@sB
+grep -qi true <<<"$(setting ss-enabled)" || fail "a restart of joold@sB switches session sync off"
+systemctl stop joold@sB
+grep -qi false <<<"$(setting ss-enabled)" || fail "a stopped joold@sB leaves session sync on, which was off"
 systemctl start joold@sB
 set_arrives 3 A B
-say "a stop closes the socket, too, and lasts"
+say "a stop closes the socket, too, lasts, and leaves Jool as it was found"
 
 # --- A datagram starts the service.
 systemctl stop joold@sA joold@sB
