@@ -134,8 +134,8 @@ fn promise_a_path_with_a_smaller_mtu_is_slow_and_no_more() {
 /// A path that loses datagrams whatever their number is no narrow path.
 #[test]
 fn promise_a_path_that_loses_every_fifth_datagram_is_caught_up_over() {
-    for loss in [50, 200] {
-        let mut lab = Lab::new(1);
+    for (loss, seed) in [(50, 1), (200, 1), (200, 2), (200, 3), (200, 4)] {
+        let mut lab = Lab::new(seed);
         lab.group(2);
         lab.link = Box::new(move |_, random| {
             let delay = random.within(2, 4);
@@ -156,7 +156,7 @@ fn promise_a_path_that_loses_every_fifth_datagram_is_caught_up_over() {
             sent[DATA] / 1000,
             sent[REPLAY] / 1000
         );
-        assert!(took.is_some_and(|took| took < 2_000), "{took:?}");
+        assert!(took.is_some_and(|took| took < 10_000), "{took:?}");
     }
 }
 

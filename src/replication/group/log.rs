@@ -3,6 +3,7 @@
 use crate::replication::store::RING;
 use crate::replication::wire::LogKey;
 
+use super::question::Question;
 use super::ranges::Ranges;
 
 /// A hole younger than this may be filled by what is only late, in milliseconds.
@@ -31,9 +32,7 @@ pub(crate) struct Log {
     pub(crate) tries: u32,
     /// The token of the last question.
     pub(crate) token: u32,
-    /// What the last frame of its answer covered last, and how long after the question it came, in
-    /// milliseconds; `None`: it has not come.
-    pub(crate) end: Option<(u64, u64)>,
+    pub(crate) question: Question,
     /// Since when nobody was known to have it.
     pub(crate) hopeless_since: Option<u64>,
     /// Whose tables were read for what is missing, as it is now.
@@ -63,7 +62,7 @@ impl Log {
             due: None,
             tries: 0,
             token: 0,
-            end: None,
+            question: Question::default(),
             hopeless_since: None,
             read: Vec::new(),
             heard: false,

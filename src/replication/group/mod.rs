@@ -5,6 +5,7 @@ mod hello;
 mod log;
 mod logs;
 mod nodes;
+mod question;
 mod ranges;
 mod stock;
 
@@ -18,6 +19,7 @@ pub(crate) use hello::{INTERVAL, Timing};
 pub(crate) use log::Log;
 pub(crate) use logs::Logs;
 pub(crate) use nodes::{Node, Nodes, Verified};
+pub(crate) use question::Question;
 pub(crate) use ranges::Ranges;
 pub(crate) use stock::StockPeers;
 

@@ -7,6 +7,8 @@ use crate::replication::state::State;
 use crate::replication::wire::{Hello, LogKey, MAX_FRAME, MIN_FRAME, Position};
 use crate::session::Stamp;
 
+use super::question::Question;
+
 /// Nodes that are followed. A group has a handful.
 const MOST: usize = 32;
 /// What of a former run is heard later than this after the first of the present one, in milliseconds, is no
@@ -90,11 +92,6 @@ pub(crate) struct Node {
     /// Frames of an answer that the way takes at once, and whether it has lost most of more.
     frames: u8,
     has_lost: bool,
-    /// Frames of the answer that is under way: about so many may come, and so many have.
-    expected: usize,
-    came: usize,
-    /// How long it took to the last frame of that answer, in milliseconds, if it came.
-    last: Option<u64>,
     /// What the last comparison with it found.
     pub(crate) verified: Option<Verified>,
     pub(crate) datagrams: u64,
@@ -126,9 +123,6 @@ impl Node {
             first: 0,
             frames: FIRST_FRAMES,
             has_lost: false,
-            expected: 0,
-            came: 0,
-            last: None,
             verified: None,
             datagrams: 0,
             records: 0,
@@ -226,47 +220,43 @@ impl Node {
     }
 
     /// It is asked for so many frames, or for as many as are asked for at once; so often before without an
-    /// answer.
+    /// answer. What came of the question before is judged.
     ///
     /// Some ways lose datagrams whatever their number, so a loss alone does not tell that there were too many.
-    pub(crate) fn is_asked(&mut self, tries: u32, frames: usize) {
+    pub(crate) fn is_asked(&mut self, tries: u32, frames: usize, question: &mut Question) {
         self.unanswered += u32::from(tries > 0);
-        let (came, expected) = (self.came, std::mem::take(&mut self.expected));
+        let &mut Question {
+            expected,
+            came,
+            end,
+        } = question;
         // Before the way is known it may only be longer than was thought.
         if self.round_trip.is_some() && expected > 0 {
-            match self.last.take() {
-                // That nothing came may be the question's fault.
-                _ if came == 0 && tries <= 1 => {}
-                _ if 2 * came < expected => self.lost_most(),
-                Some(last) if 4 * came >= 3 * expected => self.grow(last),
-                _ => {}
+            // That nothing came may be the question's fault.
+            if came > 0 && 2 * came < expected || came == 0 && tries > 1 {
+                self.lost_most();
+            } else if let Some((_, trip)) = end
+                && 4 * came >= 3 * expected
+            {
+                self.grow(came, trip);
             }
         }
-        self.last = None;
-        self.expected = usize::from(self.frames).min(frames);
-        self.came = 0;
+        *question = Question::new(usize::from(self.frames).min(frames));
     }
 
-    /// A frame came that brought something of what it was asked for, or another node was.
-    pub(crate) fn came(&mut self) {
-        self.came += 1;
+    /// All frames of an answer came.
+    pub(crate) fn came_whole(&mut self, question: &mut Question) {
+        if let Some((_, trip)) = question.end.take() {
+            self.grow(question.came, trip);
+        }
+        question.expected = 0;
     }
 
-    /// The last frame of an answer came, so long after the question, in milliseconds.
-    pub(crate) fn came_to_its_end(&mut self, trip: u64) {
-        self.last = Some(trip);
-    }
-
-    /// All frames of an answer came, the last one so long after the question, in milliseconds.
-    pub(crate) fn came_whole(&mut self, trip: u64) {
-        self.expected = 0;
-        self.grow(trip);
-    }
-
-    /// More frames are asked for at once, unless these kept the way busy for longer than it takes to ask: more
-    /// would only wait in it, or be lost there.
-    fn grow(&mut self, trip: u64) {
-        if trip <= 2 * self.first + BUSY {
+    /// So many frames came, the last one so long after the question, in milliseconds: more are asked for at once.
+    /// Not if these were few, which tells nothing; nor if they kept the way busy for longer than it takes to
+    /// ask, so that more would only wait in it, or be lost there.
+    fn grow(&mut self, came: usize, trip: u64) {
+        if 2 * came >= usize::from(self.frames) && trip <= 2 * self.first + BUSY {
             let more = if self.has_lost { 1 } else { self.frames };
             self.frames = self.frames.saturating_add(more).min(MOST_FRAMES);
         }

@@ -74,10 +74,9 @@ impl Repair {
             return;
         }
         // Each is a frame at least.
-        node.is_asked(log.tries, ranges.len());
+        node.is_asked(log.tries, ranges.len(), &mut log.question);
         log.due = Some(now + node.retry(log.tries));
         log.tries += 1;
-        log.end = None;
         log.hopeless_since = None;
         log.given_up = false;
         if log.token == 0 {

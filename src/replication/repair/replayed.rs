@@ -1,12 +1,14 @@
 //! What an answer brings. Everybody hears it, and what is true for all is taken by all.
 
-use crate::replication::group::{Group, Node, Ranges};
+use crate::replication::group::{Group, Node, Question, Ranges};
 use crate::replication::store::{HORIZON, OWN, Outcome, Place, Record, Way};
 use crate::replication::wire::{LogKey, Replay, Sender, Space};
 
 use super::scan::Read;
 use super::{Around, Repair, TOLERANCE};
 
+/// More frames than that are not asked for at once.
+const MOST_HOLES: usize = 256;
 /// No way is longer, in milliseconds.
 const LONGEST_TRIP: u64 = 10_000;
 
@@ -134,17 +136,13 @@ impl Repair {
         let before = log.missing.len();
         log.missing.remove(first, last);
         around.counters.repaired_records += before.saturating_sub(log.missing.len());
-        let is_ours = head.to == own.node && head.token == log.token;
-        node.came();
-        if is_ours {
+        log.question.came();
+        if head.to == own.node && head.token == log.token {
             node.answered(replay.length(), trip.filter(|_| log.tries > 0));
-            if head.is_last {
-                node.came_to_its_end(trip.unwrap_or(0));
-                log.end = Some((last, trip.unwrap_or(0)));
-            }
+            note_end(replay, trip, &log.missing, &mut log.question);
         }
         log.tries = 0;
-        log.due = Some(now + pause(node, &mut log.end, &log.missing));
+        log.due = Some(now + pause(node, &mut log.question, &log.missing));
         log.schedule(now);
     }
 
@@ -161,18 +159,19 @@ impl Repair {
         let scan = self.scan.as_mut()?;
         let node = around.group.nodes.run_mut(scan.donor)?;
         scan.slots = head.slots;
-        let is_ours = head.to == around.group.own.node && head.token == scan.token;
-        if is_ours {
+        let is_news = scan.missing.remove(first, last);
+        if is_news {
+            scan.question.came();
+        }
+        if head.to == around.group.own.node && head.token == scan.token {
             node.answered(replay.length(), trip.filter(|_| scan.tries > 0));
-            if head.is_last {
-                node.came_to_its_end(trip.unwrap_or(0));
-                scan.end = Some((last, trip.unwrap_or(0)));
+            if is_news {
+                note_end(replay, trip, &scan.missing, &mut scan.question);
             }
         }
-        if scan.missing.remove(first, last) {
-            node.came();
+        if is_news {
             scan.tries = 0;
-            scan.due = now + pause(node, &mut scan.end, &scan.missing);
+            scan.due = now + pause(node, &mut scan.question, &scan.missing);
         }
         if scan.missing.is_empty() {
             return self.finish_scan(now, around);
@@ -187,15 +186,24 @@ fn trip(now: u64, replay: &Replay<'_>, around: &Around<'_>) -> Option<u64> {
     now.checked_sub(asked).filter(|trip| *trip < LONGEST_TRIP)
 }
 
-/// How long to wait for more of an answer, in milliseconds. `end`: what the last frame of it covered last, and
-/// how long after the question it came, if it did.
-fn pause(node: &mut Node, end: &mut Option<(u64, u64)>, missing: &Ranges) -> u64 {
-    match *end {
+/// If this frame, which brings something, is the last of the answer, it is known how much was to come.
+fn note_end(replay: &Replay<'_>, trip: Option<u64>, missing: &Ranges, question: &mut Question) {
+    let head = &replay.head;
+    if head.is_last {
+        let (_, last) = head.covers;
+        let holes = missing.iter().take_while(|(from, _)| *from <= last);
+        let holes = holes.take(MOST_HOLES).count();
+        question.came_to_its_end(last, trip.unwrap_or(0), holes);
+    }
+}
+
+/// How long to wait for more of an answer, in milliseconds.
+fn pause(node: &mut Node, question: &mut Question, missing: &Ranges) -> u64 {
+    match question.end() {
         None => node.retry(0),
-        Some((last, _)) if missing.first().is_some_and(|first| first <= last) => TOLERANCE,
-        Some((_, trip)) => {
-            node.came_whole(trip);
-            *end = None;
+        Some(last) if missing.first().is_some_and(|first| first <= last) => TOLERANCE,
+        Some(_) => {
+            node.came_whole(question);
             0
         }
     }

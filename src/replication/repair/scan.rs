@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::replication::event::Event;
-use crate::replication::group::{Group, Ranges};
+use crate::replication::group::{Group, Question, Ranges};
 use crate::replication::store::{Buckets, STOCK_DELAY};
 use crate::replication::wire::{LogKey, MOST_LOGS, Position, Request, Space};
 use crate::session::Stamp;
@@ -38,8 +38,7 @@ pub(crate) struct Scan {
     /// When the next question is asked.
     pub(super) due: u64,
     pub(super) tries: u32,
-    /// What the last frame of the answer covered last, and how long after the question it came.
-    pub(super) end: Option<(u64, u64)>,
+    pub(super) question: Question,
     pub(crate) records: u64,
     began: u64,
 }
@@ -166,7 +165,7 @@ impl Repair {
             slots: 0,
             due: now,
             tries: 0,
-            end: None,
+            question: Question::default(),
             records: 0,
             began: now,
         });
@@ -185,14 +184,13 @@ impl Repair {
         if scan.due > now {
             return;
         }
-        node.is_asked(scan.tries, usize::MAX);
+        node.is_asked(scan.tries, usize::MAX, &mut scan.question);
         if scan.tries >= TRIES {
             self.abandon_scan(around);
             return;
         }
         scan.due = now + node.retry(scan.tries);
         scan.tries += 1;
-        scan.end = None;
         let most = Request::most_ranges(node.takes());
         let ranges = scan.missing.iter().take(most);
         // Of a log that does not fit in everything is told.
