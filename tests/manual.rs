@@ -312,7 +312,7 @@ every second until it is.
 
 # ENVIRONMENT
 
-- JOOLD_LOG: The least level that is logged, in syslog's words: err, warning, info (the default) or debug, as `jooldctl log-level` takes them.
+- JOOLD_LOG: The least level that is logged, in syslog's words, as `jooldctl log-level` takes them: emerg, alert, crit, err, warning, notice, info (the default) or debug; or syslog's number of one.
 
 # FILES
 
@@ -325,6 +325,10 @@ yields to another that is; 0 not fit; -1 drained. It is renewed every second, an
 is stopped. No file means not fit.
 
 - /run/joold/NAME.drained: There while the node is drained.
+
+- /run/joold/NAME.gate: The interface that is up while the node is fit.
+
+- /run/joold/NAME.jool: What had to be set in Jool, and what it was before; a stop puts that back.
 
 # SEE ALSO
 

@@ -28,15 +28,12 @@ fn main() -> ExitCode {
             return ExitCode::from(if problem.use_stderr() { 64 } else { 0 });
         }
     };
-    if let Err(problem) = journal::open() {
-        error!(MESSAGE_ID = messages::REFUSED.id, "{problem}");
-        return ExitCode::from(78);
+    journal::open();
+    if let (true, Some(name)) = (arguments.ended, &arguments.name) {
+        return after_end(name);
     }
     if let Err(failure) = service::allow_open_files() {
         return ends(&failure);
-    }
-    if let (true, Some(name)) = (arguments.ended, &arguments.name) {
-        return after_end(name);
     }
     let Some(sources) = sources(&arguments) else {
         error!("no configuration: give a file, or --name, or --interface, or a {STOCK_FILE} here");

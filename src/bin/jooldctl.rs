@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use joold::client::{self, Agreement, Client, Wanted};
 use joold::command_line::{Command, Jooldctl};
-use joold::config::{self, Sources};
+use joold::config::{self, Name, Sources};
 use joold::demo;
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             network,
             module,
             interface,
-        } => check(&Sources {
+        } => check(Sources {
             network: Some(network),
             instance: module,
             interface,
@@ -154,8 +154,14 @@ fn failed(status: u8, reason: &str) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn check(sources: &Sources) -> ExitCode {
-    match config::load(sources) {
+fn check(mut sources: Sources) -> ExitCode {
+    // As joold@NAME takes it.
+    if sources.interface.is_none()
+        && let Some(name) = sources.network.as_deref().and_then(Name::of_path)
+    {
+        sources.interface = name.sources().interface;
+    }
+    match config::load(&sources) {
         Ok(config) => {
             let meaning = config.meaning();
             let _ = write!(io::stdout(), "the configuration is good:\n{meaning}");

@@ -109,7 +109,8 @@ pub(super) const NODE_NAME: Key = Key {
     name: "node name",
     accepts: "a string of 1 to 64 bytes, printable",
     default: "the host's name; with another instance than `default`, and that",
-    meaning: "What the other nodes call this one. No two nodes of a group may be given the same.",
+    meaning: "What the other nodes call this one. No two nodes of a group may be given the same. \
+              Another one takes effect with the next restart.",
     stock: false,
 };
 pub(super) const MAX_SESSIONS: Key = Key {
@@ -117,7 +118,7 @@ pub(super) const MAX_SESSIONS: Key = Key {
     accepts: "an integer from 1000 to 100000000",
     default: "4000000",
     meaning: "Sessions that are remembered, at up to 100 bytes each; those announced longest ago \
-              go first.",
+              go first. Another number takes effect with the next restart.",
     stock: false,
 };
 pub(super) const JOOL_WAIT: Key = Key {

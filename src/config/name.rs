@@ -78,6 +78,14 @@ impl Name {
         Self::new(name.strip_suffix(SUFFIX)?.to_owned()).ok()
     }
 
+    /// The name of the configuration in that file, if it is one of a unit.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        if path.parent() != Some(Path::new(FOLDER)) {
+            return None;
+        }
+        Self::of_file(path.file_name()?.to_str()?)
+    }
+
     /// The file, whether it is there or not.
     pub fn path(&self) -> PathBuf {
         Path::new(FOLDER).join(format!("{self}{SUFFIX}"))

@@ -47,6 +47,8 @@ pub struct Network {
     /// Opened by somebody else: it cannot be opened anew.
     inherited: bool,
     links: Vec<Link>,
+    /// By the last look this node was no member of the group.
+    is_missed: bool,
     /// When to try again what failed.
     retry_at: Option<Instant>,
     watch: Watch,
@@ -114,6 +116,7 @@ impl Network {
             inherited: is_inherited,
             watch,
             links: Vec::new(),
+            is_missed: false,
             retry_at: None,
             send_index: 0,
             everyone: settings.everyone(0, &own_peers),

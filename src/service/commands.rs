@@ -33,6 +33,7 @@ impl<J: Jool> Node<J> {
         let addresses = addresses(&self.network, &self.config);
         let instance = self.config.jool.instance.clone();
         let files = self.sources.iter().flat_map(Sources::files).collect();
+        self.publisher.follow_clock();
         self.publisher.snapshot.send_modify(|snapshot| {
             snapshot.addresses = addresses;
             snapshot.instance = instance;

@@ -51,7 +51,7 @@ impl Asking {
     fn came(&mut self, now: Instant, interval: Duration) {
         *self = Self {
             next: now + interval,
-            until: now + interval + ASKS,
+            until: now + 3 * interval + ASKS,
             interval: 2 * interval,
         };
     }

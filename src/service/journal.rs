@@ -11,7 +11,7 @@ use std::time::Duration;
 use libsystemd::logging::connected_to_journal;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{SFlag, fstat};
-use tracing::Level;
+use tracing::{Level, error};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::debug_fn;
@@ -33,10 +33,8 @@ pub const LEVEL: &str = "JOOLD_LOG";
 /// terminal and in a file, since whoever reads a pipe knows the time. [`LEVEL`] sets the level, in the words of
 /// [`set_level`].
 ///
-/// # Errors
-///
-/// A sentence, if the level is none. Everything is logged then as without it.
-pub fn open() -> Result<(), String> {
+/// A level that is none is told of, and is as none at all: it must not keep the sessions from anybody.
+pub fn open() {
     let wanted = std::env::var_os(LEVEL).filter(|wanted| !wanted.is_empty());
     let wanted = wanted.map(|wanted| level_of(&wanted.to_string_lossy()));
     let level = match &wanted {
@@ -44,9 +42,8 @@ pub fn open() -> Result<(), String> {
         Some(Err(_)) | None => LevelFilter::INFO,
     };
     open_at(level);
-    match wanted {
-        Some(Err(problem)) => Err(format!("{LEVEL}: {problem}")),
-        _ => Ok(()),
+    if let Some(Err(problem)) = wanted {
+        error!("{LEVEL}: {problem}; info and what is graver is logged");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -27,18 +28,25 @@ pub(super) struct Publisher {
     clock: WallClock,
 }
 
-/// The wall clock, as it was when it was last looked at. What is shown as having been so since then, is moved
-/// with it when it is set: "synced for 20,000 days" is of no use to anybody.
-#[derive(Debug)]
-struct WallClock(Instant, SystemTime);
+/// The wall clock, as it was when it was last looked at, with the time since the machine was started. What is
+/// shown as having been so since then is moved with it when it is set: "synced for 20,000 days" is of no use
+/// to anybody.
+#[derive(Clone, Copy, Debug)]
+struct WallClock(Duration, SystemTime);
 
 /// Of a clock that was not set, which is looked at at one moment and at the next.
 const UNSET: Duration = Duration::from_secs(1);
 
 impl WallClock {
+    fn now() -> Self {
+        // It goes on while the machine is suspended, as the wall clock does.
+        let up = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+        Self(up, SystemTime::now())
+    }
+
     /// A time of before, in the time of now.
-    fn moved(&self, at: SystemTime, now: (Instant, SystemTime)) -> SystemTime {
-        let expected = self.1 + now.0.saturating_duration_since(self.0);
+    fn moved(&self, at: SystemTime, now: Self) -> SystemTime {
+        let expected = self.1 + now.0.saturating_sub(self.0);
         match now.1.duration_since(expected) {
             Ok(forward) if forward > UNSET => at + forward,
             Err(back) if back.duration() > UNSET => at - back.duration(),
@@ -54,7 +62,7 @@ impl Publisher {
             outlets,
             systemd: Systemd::default(),
             shown: now,
-            clock: WallClock(now, SystemTime::now()),
+            clock: WallClock::now(),
         }
     }
 
@@ -69,8 +77,28 @@ impl Publisher {
         self.snapshot.borrow().state == *state
     }
 
+    /// If the wall clock was set, what is shown is moved with it. Before another time is shown.
+    pub(super) fn follow_clock(&mut self) {
+        let now = WallClock::now();
+        let clock = std::mem::replace(&mut self.clock, now);
+        self.snapshot.send_if_modified(|snapshot| {
+            let mut is_moved = false;
+            for since in [
+                &mut snapshot.since,
+                &mut snapshot.fitness_since,
+                &mut snapshot.configuration.loaded,
+            ] {
+                let moved = clock.moved(*since, now);
+                is_moved |= moved != *since;
+                *since = moved;
+            }
+            is_moved
+        });
+    }
+
     /// The daemon is about something else.
-    pub(super) fn enter(&self, state: State) {
+    pub(super) fn enter(&mut self, state: State) {
+        self.follow_clock();
         self.snapshot.send_modify(|snapshot| {
             snapshot.state = state;
             snapshot.since = SystemTime::now();
@@ -83,17 +111,9 @@ impl<J: Jool> Node<J> {
     pub(super) fn publish(&mut self) {
         let status = self.engine.status(Instant::now());
         let (counters, jool_sessions) = (self.counters, self.attachment.sessions());
-        let now = (Instant::now(), SystemTime::now());
-        let clock = std::mem::replace(&mut self.publisher.clock, WallClock(now.0, now.1));
+        self.publisher.follow_clock();
         self.publisher.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.clone();
-            for since in [
-                &mut snapshot.since,
-                &mut snapshot.fitness_since,
-                &mut snapshot.configuration.loaded,
-            ] {
-                *since = clock.moved(*since, now);
-            }
             snapshot.sessions = jool_sessions;
             snapshot.status = status;
             snapshot.counters = counters;
@@ -163,20 +183,21 @@ mod tests {
 
     #[test]
     fn what_has_been_so_for_an_hour_has_been_so_for_an_hour_when_the_clock_is_set() {
-        let (start, hour) = (Instant::now(), Duration::from_secs(3_600));
+        let hour = Duration::from_secs(3_600);
         let wall = SystemTime::UNIX_EPOCH + 1_000 * hour;
-        let clock = WallClock(start, wall);
+        let clock = WallClock(hour, wall);
         let since = wall - hour;
-        let later = start + Duration::from_secs(60);
+        let minute = Duration::from_secs(60);
+        let later = hour + minute;
         // It was not set, and is read a little later than the other one.
-        let unset = wall + Duration::from_millis(60_300);
-        assert_eq!(clock.moved(since, (later, unset)), since);
+        let unset = wall + minute + Duration::from_millis(300);
+        assert_eq!(clock.moved(since, WallClock(later, unset)), since);
         for years in [40_u32, 1] {
             let far = 8_766 * hour * years;
-            let forward = clock.moved(since, (later, wall + far + Duration::from_secs(60)));
+            let forward = clock.moved(since, WallClock(later, wall + far + minute));
             assert_eq!(forward, since + far);
         }
-        let back = clock.moved(since, (later, wall - hour));
-        assert_eq!(back, since - hour - Duration::from_secs(60));
+        let back = clock.moved(since, WallClock(later, wall - hour));
+        assert_eq!(back, since - hour - minute);
     }
 }

@@ -56,16 +56,28 @@ impl Network {
     /// was heard for a while.
     pub fn check_membership(&mut self) -> Option<InterfaceEvent> {
         let group = self.settings.group?.ip();
-        let link = self.links.iter().find(|link| link.receives)?;
-        if link.state != State::InUse || membership::is_member(group, link.index).unwrap_or(true) {
+        let link = self.links.iter_mut().find(|link| link.receives)?;
+        let is_member = membership::is_member(group, link.index).unwrap_or(true);
+        // The kernel tells in several parts, between which an interface may come or go.
+        let was_missed = mem::replace(&mut self.is_missed, !is_member);
+        if link.state != State::InUse || is_member || !was_missed {
             return None;
         }
         let socket = &SockRef::from(&self.socket);
         // To the socket it is one, which forbids to become one.
         socket::leave(socket, group, link.index);
-        // Without an address there may be nothing to join it on. It is tried with the next look.
-        socket::join(socket, group, link.index).ok()?;
-        Some(InterfaceEvent::Rejoined(group))
+        match socket::join(socket, group, link.index) {
+            Ok(()) => Some(InterfaceEvent::Rejoined(group)),
+            Err(source) => {
+                link.state = State::Failed;
+                self.retry_at = Some(Instant::now() + RETRY);
+                Some(InterfaceEvent::Failed(OpenError::Join {
+                    group,
+                    interface: link.interface.clone(),
+                    source,
+                }))
+            }
+        }
     }
 
     fn follow(&mut self, link: &mut Link, changes: &Changes, events: &mut Vec<InterfaceEvent>) {
