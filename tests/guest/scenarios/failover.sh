@@ -136,4 +136,5 @@ stop C lives
 LIVES=$(grep '^TCP: ' "$LOGS/C.lives.log")
 say "$LIVES"
 [ "$STATUS" = 0 ] || fail "not everything lives"
-dmesg_is_silent 'nobody received|advertised our address' || fail "the kernel complained"
+# A Jool whose daemon was stopped has its queue of 512 records again, and session sync on, as it was found.
+dmesg_is_silent 'nobody received|Too many sessions deferred|advertised our address' || fail "the kernel complained"
