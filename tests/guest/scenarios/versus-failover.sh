@@ -18,7 +18,7 @@ wait_for 20 "B has the addresses" has_addresses B
 stop_stock A
 empty A
 phase "failover to B"
-at C guest-lab flows --sessions 150000 --source-port 40000
+at C guest-lab flows --sessions 150000 --source-port 20000
 say "B has $(sessions B) sessions"
 
 start_stock A
