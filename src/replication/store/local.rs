@@ -10,9 +10,9 @@ use super::record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local, is_unchange
 
 /// How long a record may have waited in our own Jool's queue, in milliseconds.
 const LATE: i64 = 2_000;
-/// By how much what is later may seem earlier, since the lifetimes that Jool tells are not exact, in
-/// milliseconds.
-const JITTER: i64 = 20;
+/// By how much what is later may seem earlier, in milliseconds: a record waits for the flush interval of 20 ms,
+/// and its lifetime, by which its time is known, is as it was before; and Jool counts in jiffies.
+const JITTER: i64 = 40;
 
 impl Ledger {
     /// A record from our own Jool; says whether it is to be announced. Most are not: only what is
