@@ -209,7 +209,7 @@ impl Kernel {
         Ok(repairs)
     }
 
-    /// Sets what [`repair`](Self::repair) had set to what it had found, where nobody has set anything else since.
+    /// Sets what an attachment had to set to what it had found, where nobody has set anything else since.
     /// Where there is no instance there is nothing to do.
     ///
     /// # Errors
