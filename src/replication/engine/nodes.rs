@@ -8,7 +8,7 @@ use crate::replication::local::{Next, Phase, Walk};
 use crate::replication::repair::{
     Answers, Around, Heard, Reading, Repair, Verifier, best_donor, worth,
 };
-use crate::replication::runs::Sink;
+use crate::replication::runs::{Runs, Sink};
 use crate::replication::store::OwnLog;
 use crate::replication::wire::{
     self, Content, Data, Frame, Hello, LogKey, Request, Sender, Space, Unreadable,
@@ -164,12 +164,12 @@ impl Engine {
         self.hellos.at_once(now);
     }
 
-    /// Records that nobody vouches for.
-    pub(super) fn handle_stock(&mut self, now: u64, from: SocketAddr, datagram: &[u8]) {
-        let late = self.hellos.late(now);
+    /// What reads runs of records, and where it puts them; `None`, which is counted: there is no Jool by whose
+    /// pool6 they could be read.
+    fn reading(&mut self) -> Option<(&mut Runs, Sink<'_>)> {
         let Some(jool) = &self.local.jool else {
             self.counters.no_jool += 1;
-            return;
+            return None;
         };
         let sink = Sink {
             pool6: &jool.pool6,
@@ -177,7 +177,15 @@ impl Engine {
             ledger: &mut self.ledger,
             counters: &mut self.counters,
         };
-        self.runs.stock(now, late, from, datagram, sink);
+        Some((&mut self.runs, sink))
+    }
+
+    /// Records that nobody vouches for.
+    pub(super) fn handle_stock(&mut self, now: u64, from: SocketAddr, datagram: &[u8]) {
+        let late = self.hellos.late(now);
+        if let Some((runs, sink)) = self.reading() {
+            runs.stock(now, late, from, datagram, sink);
+        }
     }
 
     /// Records of another node's log.
@@ -190,17 +198,9 @@ impl Engine {
         if !self.ledger.clock.is_adopted() {
             return;
         }
-        let Some(jool) = &self.local.jool else {
-            self.counters.no_jool += 1;
-            return;
-        };
-        let sink = Sink {
-            pool6: &jool.pool6,
-            group: &mut self.group,
-            ledger: &mut self.ledger,
-            counters: &mut self.counters,
-        };
-        self.runs.of_log(now, from, data, records, sink);
+        if let Some((runs, sink)) = self.reading() {
+            runs.of_log(now, from, data, records, sink);
+        }
     }
 
     /// An answer was taken.
