@@ -10,9 +10,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
 )]
 
+#[path = "simulation/costs.rs"]
+mod costs;
 #[path = "simulation/kernel.rs"]
 mod kernel;
 #[path = "simulation/lab.rs"]

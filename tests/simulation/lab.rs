@@ -14,6 +14,9 @@ use joold::session::{
 use super::kernel::{Kernel, Segment};
 use super::random::Random;
 
+/// When it arrives, which one it is, from whom, to whom, and what.
+type UnderWay = (u64, u64, usize, usize, Vec<u8>);
+
 pub(crate) type Link = Box<dyn FnMut(&Sent<'_>, &mut Random) -> Option<u64>>;
 
 pub(crate) struct Sent<'a> {
@@ -65,7 +68,7 @@ pub(crate) struct Lab {
     base: Instant,
     pub(crate) now: u64,
     pub(crate) members: Vec<Member>,
-    under_way: BinaryHeap<Reverse<(u64, u64, usize, usize, Vec<u8>)>>,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
     number: u64,
     pub(crate) random: Random,
     pub(crate) link: Link,
