@@ -8,6 +8,7 @@
 pub(crate) mod bus;
 pub(crate) mod daemon;
 pub(crate) mod namespaces;
+pub(crate) mod network;
 
 use std::thread;
 use std::time::Duration;
