@@ -15,7 +15,7 @@ use joold::jool::Version;
 use joold::jool::simulated::{Handle, Simulated};
 use joold::net::{Interface, Settings};
 use joold::replication::State;
-use joold::service::{Control, Node, Setup};
+use joold::service::{Control, Node, Setup, Stop};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -59,7 +59,7 @@ async fn donor(port: u16, peer: u16, sessions: u32) -> io::Result<()> {
     let ready = async {
         reaches(&mut control, &[State::Alone]).await;
         println!("ready");
-        std::future::pending::<()>().await;
+        std::future::pending().await
     };
     node.run(ready).await.map_err(io::Error::other)
 }
@@ -84,6 +84,7 @@ async fn join(port: u16, peer: u16, sessions: u32) -> io::Result<()> {
             jool.len(),
             began.elapsed().as_secs_f64()
         );
+        Stop::Perhaps
     };
     node.run(stop).await.map_err(io::Error::other)
 }

@@ -20,7 +20,7 @@ use joold::config::Config;
 use joold::jool::Version;
 use joold::jool::simulated::{Handle, Simulated};
 use joold::net::{Interface, Settings};
-use joold::service::{self, Control, Setup, State};
+use joold::service::{self, Control, Setup, State, Stop};
 use joold::session::{
     Format, Identity, Prefix, Protocol, Reject, Session, State as TcpState, Timer,
 };
@@ -158,7 +158,11 @@ impl Node {
                 };
                 let node = service::Node::open(setup, simulated).unwrap();
                 opened_at.send(node.control()).unwrap();
-                node.run(async { drop(stopped.await) }).await.unwrap();
+                let stop = async {
+                    drop(stopped.await);
+                    Stop::Perhaps
+                };
+                node.run(stop).await.unwrap();
             });
         });
         let node = Self {

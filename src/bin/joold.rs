@@ -12,7 +12,7 @@ use joold::jool::kernel::Kernel;
 use joold::jool::simulated::{Simulated, traffic};
 use joold::jool::{Jool, Version};
 use joold::service::systemd::{self, Inherited};
-use joold::service::{self, Failure, Files, Node, Setup, journal, messages};
+use joold::service::{self, Failure, Files, Node, Setup, Stop, journal, messages};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -200,6 +200,7 @@ async fn serve<J: Jool>(setup: Setup, jool: J, name: &str) -> Result<(), Failure
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        Stop::of_service().await
     };
     tokio::select! {
         result = node.run(stop) => result,

@@ -23,7 +23,7 @@ use daemon::Daemon;
 use log_control::LogControl;
 
 pub use name::{bus_name, likely_name};
-pub use prospects::{Prospects, prospects_of};
+pub use prospects::{Prospects, prospects};
 
 /// The object that stands for the daemon.
 pub const PATH: &str = "/mx/jool/Joold1";

@@ -1,4 +1,4 @@
-//! What systemd is about to do with a unit.
+//! What systemd is about to do with the service that this process is of.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub struct Prospects {
     pub restart: String,
 }
 
-/// What systemd is about to do with a service; nothing, if it cannot be asked.
-pub async fn prospects_of(unit: &str) -> Prospects {
-    let answer = timeout(LIMIT, ask(unit)).await;
+/// What systemd is about to do with the service of this process; nothing, if it cannot be asked.
+pub async fn prospects() -> Prospects {
+    let answer = timeout(LIMIT, ask()).await;
     answer.ok().and_then(Result::ok).unwrap_or_default()
 }
 
-async fn ask(unit: &str) -> zbus::Result<Prospects> {
+async fn ask() -> zbus::Result<Prospects> {
     let bus = Connection::system().await?;
     let manager = Proxy::new(
         &bus,
@@ -33,7 +33,8 @@ async fn ask(unit: &str) -> zbus::Result<Prospects> {
         "org.freedesktop.systemd1.Manager",
     )
     .await?;
-    let unit: OwnedObjectPath = manager.call("GetUnit", &(unit,)).await?;
+    // 0 is whoever asks.
+    let unit: OwnedObjectPath = manager.call("GetUnitByPID", &(0_u32,)).await?;
     let service = Proxy::new(
         &bus,
         SYSTEMD,

@@ -18,7 +18,7 @@ use crate::jool::Version;
 use crate::jool::simulated::{Handle, Simulated, traffic};
 use crate::net;
 use crate::replication;
-use crate::service::{Control, Failure, Node, Setup};
+use crate::service::{Control, Failure, Node, Setup, Stop};
 use crate::session::Identity;
 use picture::{Frame, Screen, Table};
 use relay::{Relay, Tally};
@@ -359,7 +359,10 @@ impl Running {
         let node = Node::open(setup, simulated).map_err(io::Error::other)?;
         let control = node.control();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::task::spawn_local(node.run(async { drop(stopped.await) }));
+        let task = tokio::task::spawn_local(node.run(async {
+            drop(stopped.await);
+            Stop::Perhaps
+        }));
         Ok(Self {
             jool,
             control,

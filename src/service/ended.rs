@@ -1,4 +1,5 @@
-//! What is left to do when the daemon has ended: `ExecStopPost=` of its unit.
+//! What is to do when the daemon is about to end, and what is left to do when it has: `ExecStopPost=` of its
+//! unit.
 //!
 //! A node without its daemon falls behind, or its traffic is not synchronised, so it is not fit. Unless
 //! the daemon is about to run again: a restart takes the traffic from nobody.
@@ -6,6 +7,7 @@
 use std::env;
 
 use super::outlets::Files;
+use super::systemd::Systemd;
 use crate::bus::{self, Prospects};
 use crate::config::{Config, Name};
 use crate::jool::kernel::Kernel;
@@ -33,6 +35,26 @@ impl End {
     }
 }
 
+/// Whether a daemon that was told to stop will run again, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It will not.
+    ForGood,
+    /// It may: systemd restarts it, or nobody knows.
+    Perhaps,
+}
+
+impl Stop {
+    /// What systemd says of the service of this process.
+    pub async fn of_service() -> Self {
+        if Systemd::is_there() && bus::prospects().await.job == "stop" {
+            Self::ForGood
+        } else {
+            Self::Perhaps
+        }
+    }
+}
+
 /// Withdraws the verdict of `joold@NAME`, and leaves Jool as it was found, unless its daemon is about to run
 /// again: then only a verdict that nobody has renewed lately. Needs a tokio runtime.
 ///
@@ -46,9 +68,8 @@ pub async fn ended(name: &Name) -> Result<(), String> {
         code: variable("EXIT_CODE"),
         status: variable("EXIT_STATUS"),
     };
-    let unit = format!("joold@{}.service", name.unit_instance());
     let files = Files::of(&name.to_string());
-    if runs_again(&bus::prospects_of(&unit).await, &end) {
+    if runs_again(&bus::prospects().await, &end) {
         files.withdraw_stale()
     } else {
         let withdrawn = files.withdraw();

@@ -24,7 +24,7 @@ mod table_reader;
 
 pub use control::Control;
 pub use counters::Counters;
-pub use ended::ended;
+pub use ended::{Stop, ended};
 pub use failure::Failure;
 pub use limits::allow_open_files;
 pub use node::{Node, Setup};

@@ -20,7 +20,7 @@ use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
 use super::table_reader::TableReader;
-use super::{Counters, Failure, identity, messages};
+use super::{Counters, Failure, Stop, identity, messages};
 use crate::config::{Config, Sources};
 use crate::jool::Jool;
 use crate::net::{self, InterfaceEvent, Network, OpenError, Outbox};
@@ -147,10 +147,10 @@ impl<J: Jool> Node<J> {
         &self.network
     }
 
-    /// Runs until `stop` is done, or until there is no point in going on.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    /// Runs until `stop` is done, which says whether the node is to go on as if it were fit, or until there is no point in going on.
+    pub async fn run(mut self, stop: impl Future<Output = Stop>) -> Result<(), Failure> {
         tokio::pin!(stop);
-        loop {
+        let stop = loop {
             self.catch_up();
             self.check_if_due()?;
             self.ask_if_due();
@@ -162,7 +162,7 @@ impl<J: Jool> Node<J> {
             let turn = self.wait(&mut stop).await?;
             self.read_both();
             match turn {
-                Turn::Stop => break,
+                Turn::Stop(stop) => break stop,
                 Turn::Interfaces => self.refresh_interfaces(),
                 Turn::Statistics => self.answer_statistics(),
                 Turn::Request((Command::Reload, outcome)) => {
@@ -182,6 +182,10 @@ impl<J: Jool> Node<J> {
                 }
                 Turn::Continue => {}
             }
+        };
+        if stop == Stop::ForGood {
+            // The traffic moves while the last records are on their way.
+            self.publisher.outlets.withdraw();
         }
         self.publisher.systemd.stopping();
         self.drain().await;
@@ -233,7 +237,7 @@ impl<J: Jool> Node<J> {
     /// Waits for the next thing to do.
     async fn wait(
         &mut self,
-        stop: &mut (impl Future<Output = ()> + Unpin),
+        stop: &mut (impl Future<Output = Stop> + Unpin),
     ) -> Result<Turn, Failure> {
         let is_there = self.attachment.is_there();
         let next_check = self.attachment.next_check();
@@ -257,7 +261,7 @@ impl<J: Jool> Node<J> {
         let due = timers.into_iter().flatten().min().unwrap_or(next_check);
         let mut next = pin!(async {
             Ok(tokio::select! {
-                () = stop => Turn::Stop,
+                stop = stop => Turn::Stop(stop),
                 ready = jool.readable(), if is_there => {
                     ready.map_err(|error| Failure::System("waiting for Jool", error))?;
                     Turn::Continue
@@ -341,7 +345,7 @@ impl<J: Jool> Node<J> {
 
 /// What to do next.
 enum Turn {
-    Stop,
+    Stop(Stop),
     Interfaces,
     Statistics,
     Request(Request),

@@ -298,18 +298,22 @@ impl Outlets {
         self.problems = problems;
         is_new
     }
-}
 
-impl Drop for Outlets {
-    fn drop(&mut self) {
-        if !self.withdraws {
-            return;
-        }
+    /// The node is not fit any more, as far as anybody is shown.
+    pub(super) fn withdraw(&mut self) {
         if let Some(files) = &self.files {
             let _ = files.withdraw();
         }
         if let Some(gate) = &self.gate {
             let _ = set_gate(gate, false);
+        }
+    }
+}
+
+impl Drop for Outlets {
+    fn drop(&mut self) {
+        if self.withdraws {
+            self.withdraw();
         }
     }
 }
