@@ -65,6 +65,8 @@ pub enum Error {
     Denied(String),
     /// What was waited for did not come about in this time, for this reason.
     NotInTime(&'static str, Duration, String),
+    /// The node that was to take over is not fit any more since this one was drained.
+    NoTaker,
     /// The conversation failed.
     Bus(zbus::Error),
     /// The terminal failed.
@@ -104,6 +106,10 @@ impl fmt::Display for Error {
             ),
             // The daemon's own words are a sentence already.
             Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
+            Self::NoTaker => f.write_str(
+                "no other node is fit any more, perhaps since it was drained at the same moment: this one is \
+                 not drained; `jooldctl peers` tells of the others",
+            ),
             Self::NotInTime(what, limit, reason) => {
                 write!(f, "not {what} within {} s: {reason}", limit.as_secs_f64())
             }
@@ -134,7 +140,7 @@ impl Error {
             | Self::Gone(_)
             | Self::Silent(_) => 69,
             Self::Several(_) => 64,
-            Self::NotInTime(..) => 75,
+            Self::NotInTime(..) | Self::NoTaker => 75,
             Self::Denied(_) => 77,
             _ => 1,
         }

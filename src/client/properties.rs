@@ -37,6 +37,12 @@ pub(super) fn list(properties: &Map<String, Json>, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// The other nodes.
+pub(super) fn peers(properties: &Map<String, Json>) -> impl Iterator<Item = &Map<String, Json>> {
+    let peers = properties.get("Peers").and_then(Json::as_array);
+    peers.into_iter().flatten().filter_map(Json::as_object)
+}
+
 /// `12,345`
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();

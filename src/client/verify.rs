@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json};
 use tokio::time::sleep;
 
-use super::properties::{age, clock, list, number, text, thousands, truth};
+use super::properties::{age, clock, list, number, peers, text, thousands, truth};
 use super::{Client, Error, INTERFACE, PATH, put};
 
 /// How often the end of a comparison is looked for.
@@ -35,6 +35,8 @@ impl Agreement {
 enum Finding {
     /// So many sessions here were compared, and so many of its own were taken.
     Compared { sessions: u64, differing: u64 },
+    /// It is not there: this is how long it was not heard.
+    Gone(String),
     /// It cannot be compared with, for this reason.
     Never(String),
     /// It has not been yet; this is why, if it will not be in time.
@@ -77,10 +79,7 @@ impl<'a> Before<'a> {
             _ if text(peer, "Kind") == "stock" => {
                 never("it runs the stock daemon, which does not tell what it has")
             }
-            _ if !truth(peer, "Present") => {
-                let ago = age(now, number(peer, "LastHeard"));
-                Finding::Never(format!("it is gone, and was not heard for {ago}"))
-            }
+            _ if !truth(peer, "Present") => Finding::Gone(age(now, number(peer, "LastHeard"))),
             _ if !drift.is_empty() => Finding::Never(format!(
                 "its Jool is not set up as ours: {drift}; make that the same"
             )),
@@ -95,17 +94,12 @@ impl<'a> Before<'a> {
     }
 }
 
-fn peers(properties: &Map<String, Json>) -> impl Iterator<Item = &Map<String, Json>> {
-    let peers = properties.get("Peers").and_then(Json::as_array);
-    peers.into_iter().flatten().filter_map(Json::as_object)
-}
-
 impl Finding {
     fn agreement(&self) -> Agreement {
         match self {
             Self::Compared { differing: 0, .. } => Agreement::Whole,
             Self::Compared { .. } => Agreement::Repaired,
-            Self::Never(_) | Self::NotYet(_) => Agreement::Unknown,
+            Self::Gone(_) | Self::Never(_) | Self::NotYet(_) => Agreement::Unknown,
         }
     }
 
@@ -127,6 +121,7 @@ impl Finding {
                 thousands(*sessions),
                 thousands(*differing)
             ),
+            Self::Gone(ago) => format!("not compared: it is gone, and was not heard for {ago}"),
             Self::Never(reason) => format!("not compared: {reason}"),
             Self::NotYet(reason) => {
                 format!("not compared within {} s: {reason}", limit.as_secs_f64())
@@ -140,7 +135,13 @@ fn report(name: &str, findings: &[(&str, Finding)], limit: Duration) -> (String,
     let lines = findings
         .iter()
         .map(|(peer, finding)| format!("{peer}: {}\n", finding.words(limit)));
-    let agreements = findings.iter().map(|(_, finding)| finding.agreement());
+    // Who is gone, perhaps for good, is no reason to doubt what the others agree on.
+    let is_there = |finding: &Finding| !matches!(finding, Finding::Gone(_));
+    let all_gone = !findings.iter().any(|(_, finding)| is_there(finding));
+    let agreements = findings
+        .iter()
+        .filter(|(_, finding)| all_gone || is_there(finding))
+        .map(|(_, finding)| finding.agreement());
     match agreements.max() {
         Some(worst) => (lines.collect(), worst),
         None => (
@@ -254,6 +255,32 @@ mod tests {
             ),
         ] {
             assert_eq!(printed(&changes), (line.to_owned(), agreement), "{changes}");
+        }
+    }
+
+    #[test]
+    fn who_is_gone_counts_if_nobody_is_there() {
+        let gone = || ("b", Finding::Gone("2 h".to_owned()));
+        let compared = |differing| {
+            let sessions = 5;
+            (
+                "c",
+                Finding::Compared {
+                    sessions,
+                    differing,
+                },
+            )
+        };
+        for (findings, agreement) in [
+            (vec![gone()], Agreement::Unknown),
+            (vec![gone(), compared(0)], Agreement::Whole),
+            (vec![compared(1), gone()], Agreement::Repaired),
+            (
+                vec![gone(), ("d", Finding::Never("so".to_owned()))],
+                Agreement::Unknown,
+            ),
+        ] {
+            assert_eq!(report("a", &findings, LIMIT).1, agreement, "{findings:?}");
         }
     }
 

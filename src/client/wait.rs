@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json};
 use tokio::time::{sleep, timeout_at};
 
-use super::properties::{number, text, truth};
+use super::properties::{clock, number, peers, text, truth};
 use super::{ANSWER_LIMIT, Client, Daemon, Error, put};
 
 /// How often it is looked.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Within this a node that is fit has said so again: hellos come each second.
+const CONFIRMATION: Duration = Duration::from_secs(4);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,15 +131,20 @@ async fn look(name: Option<&str>, wanted: Wanted) -> Result<Option<String>, Erro
 /// It was not in time, and why not; or it is not permitted.
 pub async fn drain(name: Option<&str>, anyway: bool, limit: Option<Duration>) -> Result<(), Error> {
     let daemon = Client::connect().await?.daemon(name).await?;
+    let was_drained = text(&daemon.properties().await?, "Fitness") == "drained";
     let limit = Limit::new(limit);
     let mut told = String::new();
     loop {
         match limit.bound(daemon.drain(anyway), &daemon).await {
             Ok(()) => {
-                // It is drained, whatever becomes of this.
-                let after = daemon.properties().await.unwrap_or_default();
-                let to = text(&after, "FailoverTo");
-                let to = if to.is_empty() { "wherever it can" } else { to };
+                let to = if was_drained || anyway {
+                    "wherever it can".to_owned()
+                } else if let Some(to) = taker(&daemon).await? {
+                    to
+                } else {
+                    daemon.undrain().await?;
+                    return Err(Error::NoTaker);
+                };
                 return put(&format!(
                     "drained: the traffic moves to {to} now; `jooldctl -i {} undrain` takes it back\n",
                     daemon.name
@@ -151,6 +158,26 @@ pub async fn drain(name: Option<&str>, anyway: bool, limit: Option<Duration>) ->
                 limit.pause("drained", reason).await?;
             }
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Who takes the traffic of a daemon that was drained just now, as they say themselves since they can know of
+/// that. Two that are drained at one moment would each think it of the other.
+async fn taker(daemon: &Daemon) -> Result<Option<String>, Error> {
+    let end = Instant::now() + CONFIRMATION;
+    let known = clock() + u64::try_from(PAUSE.as_micros()).unwrap_or(u64::MAX);
+    loop {
+        sleep(PAUSE).await;
+        let properties = daemon.properties().await?;
+        let taker = text(&properties, "FailoverTo");
+        let is_confirmed = peers(&properties)
+            .any(|peer| number(peer, "LastHeard") >= known && text(peer, "Name") == taker);
+        if is_confirmed {
+            return Ok(Some(taker.to_owned()));
+        }
+        if taker.is_empty() || Instant::now() >= end {
+            return Ok(None);
         }
     }
 }
