@@ -20,6 +20,8 @@ pub struct Settings {
     pub format: Option<Format>,
     /// A session with traffic is announced again after so long; earlier if its timeout is short.
     pub refresh: Duration,
+    /// How long our own Jool may keep a record back for others to go with.
+    pub flush_interval: Duration,
     /// Sessions that are kept; beyond that those announced longest ago are given up.
     pub most_sessions: usize,
     /// Whatever is sent to one node is heard by all: there is a multicast group.
@@ -40,6 +42,7 @@ impl Default for Settings {
             name: String::new(),
             format: None,
             refresh: Duration::from_secs(10),
+            flush_interval: Duration::from_millis(20),
             most_sessions: 4_000_000,
             is_shared: true,
             policy: Policy::default(),

@@ -70,6 +70,7 @@ impl<J: Jool> Node<J> {
             self.statistics = statistics;
         }
         self.engine.set_format(config.record_format);
+        self.engine.set_flush_interval(config.jool.flush_interval);
         self.engine.set_shared(config.network.is_shared());
         if config.policy != self.config.policy {
             self.engine

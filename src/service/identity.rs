@@ -19,6 +19,7 @@ pub(super) fn settings(config: &Config) -> replication::Settings {
         epoch: u64::try_from(epoch).unwrap_or(u64::MAX),
         name: name(config),
         format: config.record_format,
+        flush_interval: config.jool.flush_interval,
         most_sessions: usize::try_from(config.max_sessions).unwrap_or(usize::MAX),
         is_shared: config.network.is_shared(),
         policy: config.policy.clone(),

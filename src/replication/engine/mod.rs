@@ -59,6 +59,10 @@ pub struct Engine {
     runs: Runs,
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Engine {
     /// An engine whose clock begins now.
     pub fn new(now: Instant, settings: Settings) -> Self {
@@ -66,12 +70,18 @@ impl Engine {
             node: settings.node.max(1),
             epoch: settings.epoch.max(1),
         };
-        let refresh = u64::try_from(settings.refresh.as_millis()).unwrap_or(u64::MAX);
+        let refresh = millis(settings.refresh);
         Self {
             start: now,
             format: settings.format,
             is_shared: settings.is_shared,
-            ledger: Ledger::new(EPOCH, own, settings.most_sessions, refresh),
+            ledger: Ledger::new(
+                EPOCH,
+                own,
+                settings.most_sessions,
+                refresh,
+                millis(settings.flush_interval),
+            ),
             own_log: OwnLog::default(),
             group: Group::new(own, settings.name),
             hellos: Timing::new(EPOCH),
@@ -121,6 +131,11 @@ impl Engine {
     /// Sends in this format from now on, or in that of our own Jool.
     pub fn set_format(&mut self, format: Option<Format>) {
         self.format = format;
+    }
+
+    /// Our own Jool keeps a record back for so long from now on.
+    pub fn set_flush_interval(&mut self, flush_interval: Duration) {
+        self.ledger.set_flush_interval(millis(flush_interval));
     }
 
     /// Whether, from now on, whatever is sent to one node is heard by all.

@@ -63,6 +63,8 @@ pub(crate) struct Ledger {
     own: LogKey,
     /// Longest time between two announcements of a session with traffic.
     refresh: u64,
+    /// By how much what is later may seem earlier, in milliseconds.
+    pub(super) jitter: i64,
     pub(super) announce: Queue,
     pub(super) inject: Queue,
     /// What is injected when a transfer is complete, in one order.
@@ -91,14 +93,27 @@ pub(crate) struct Ledger {
     pub(crate) is_contradicted: bool,
 }
 
+/// By how much what is later may seem earlier, in milliseconds: a record waits for the flush interval, and its
+/// lifetime, by which its time is known, is as it was before; and Jool counts in jiffies, of 10 ms at most.
+fn jitter(flush_interval: u64) -> i64 {
+    i64::try_from(2 * flush_interval.max(10)).unwrap_or(i64::MAX)
+}
+
 impl Ledger {
-    pub(crate) fn new(now: u64, own: LogKey, limit: usize, refresh: u64) -> Self {
+    pub(crate) fn new(
+        now: u64,
+        own: LogKey,
+        limit: usize,
+        refresh: u64,
+        flush_interval: u64,
+    ) -> Self {
         Self {
             table: Table::new(limit),
             timeouts: Timeouts::default(),
             clock: SharedClock::new(now, own.epoch),
             own,
             refresh,
+            jitter: jitter(flush_interval),
             announce: Queue::new(Marks::ANNOUNCE),
             inject: Queue::new(Marks::INJECT),
             backlog: Queue::new(Marks::BACKLOG),
@@ -114,6 +129,11 @@ impl Ledger {
             lacks_given_up: false,
             fits: true,
         }
+    }
+
+    /// Our own Jool keeps a record back for so long, in milliseconds.
+    pub(crate) fn set_flush_interval(&mut self, flush_interval: u64) {
+        self.jitter = jitter(flush_interval);
     }
 
     /// Our own Jool's timeouts, to which everything that is told is cut.

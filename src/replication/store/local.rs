@@ -8,11 +8,8 @@ use super::Ledger;
 use super::ledger::{Known, SLIGHT};
 use super::record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local, is_unchanged, order};
 
-/// How long a record may have waited in our own Jool's queue, in milliseconds.
+/// How long a record may have waited in our own Jool's queue, in milliseconds, at least.
 const LATE: i64 = 2_000;
-/// By how much what is later may seem earlier, in milliseconds: a record waits for the flush interval of 20 ms,
-/// and its lifetime, by which its time is known, is as it was before; and Jool counts in jiffies.
-const JITTER: i64 = 40;
 
 impl Ledger {
     /// A record from our own Jool; says whether it is to be announced. Most are not: only what is
@@ -38,9 +35,9 @@ impl Ledger {
         let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
         if !waits && is_local(entry) {
             let most = if changed && entry.marks.has(Marks::READ) {
-                JITTER
+                self.jitter
             } else {
-                LATE
+                LATE.max(self.jitter)
             };
             if self.activity(now, entry).since(*at) > most {
                 // Its table, which was read, is ahead of its queue; or somebody overwrote what it had.
@@ -184,7 +181,7 @@ impl Ledger {
             };
         }
         let known = self.activity(now, entry);
-        if is_local(entry) && at.since(known).abs() <= JITTER {
+        if is_local(entry) && at.since(known).abs() <= self.jitter {
             // It told us what we know, and its table has what came after that.
             return Ordering::Greater;
         }
