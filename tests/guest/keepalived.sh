@@ -18,7 +18,7 @@
 # lan is a namespace with the bridges of both links. C sends what is for $POOL6 to fe80::64, S what is for
 # 198.51.100.0/24 to 203.0.113.1: who has these addresses serves.
 
-CONFIGURATION=/scenario/examples/keepalived/keepalived.conf
+CONFIGURATION=/scenario/docs/examples/keepalived/keepalived.conf
 
 # lib.sh's topology calls this last: C and S get their links, and routes that stay as they are.
 move_traffic_to() {
@@ -38,12 +38,20 @@ node() {
     at "$node" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
     plug "$node" eth1 lan6 "${node}6"
     plug "$node" eth2 lan4 "${node}4"
-    ip -n "$node" addr add "2001:db8:c::$((number + 1))/64" dev eth1
-    ip -n "$node" addr add "203.0.113.$((number + 1))/24" dev eth2
-    ip -n "$node" -6 route add 2001:db8::/32 via 2001:db8:c::1
-    ip -n "$node" route add 192.0.2.0/24 via 203.0.113.8
     sync_link "$node" "$number"
+    boot_links "$node" "$number"
     NODES+=("$node")
+}
+
+# boot_links NODE NUMBER: the addresses and routes of its links, which are up then, as after a boot.
+boot_links() {
+    local node=$1 number=$2 link
+    for link in "s$node" eth1 eth2; do ip -n "$node" link set "$link" up; done
+    ip -n "$node" addr replace "fd64::$number/64" dev "s$node"
+    ip -n "$node" addr replace "2001:db8:c::$((number + 1))/64" dev eth1
+    ip -n "$node" addr replace "203.0.113.$((number + 1))/24" dev eth2
+    ip -n "$node" -6 route replace 2001:db8::/32 via 2001:db8:c::1
+    ip -n "$node" route replace 192.0.2.0/24 via 203.0.113.8
 }
 
 lans() {

@@ -6,7 +6,7 @@
 . /scenario/guest/units.sh
 need guest-lab
 
-EXAMPLES=/scenario/examples
+EXAMPLES=/scenario/docs/examples
 # By then a withdrawal has moved the routes, however busy the machine; a hold time, of minutes, has not. In
 # milliseconds.
 LIMIT=10000

@@ -99,6 +99,26 @@ jooldctl -i sA undrain >/dev/null || fail "A is drained still"
 wait_for 20 "A serves" serves A
 no_loss "A is not drained any more"
 
+# --- The rehearsal of docs/failover.md, on the active node: its command, with the names that the links have here;
+# and what a reboot does, which empties the node and begins everything anew.
+jooldctl -i sA status | head -n 1 | grep -q 'has everything$' || fail "jooldctl status does not say that B has everything"
+for link in sA eth1 eth2; do
+    grep -q "ip link set ${link/sA/eth0} down" /scenario/docs/failover.md || fail "the rehearsal of docs/failover.md is another"
+    ip -n A link set "$link" down
+done
+wait_for 20 "B serves" serves B
+no_loss "rehearsal: A is cut off"
+jooldctl -i sB fit | grep -q 'no other' || fail "on the standby, jooldctl fit says: $(jooldctl -i sB fit)"
+systemctl stop joold@sA
+stop A keepalived
+empty A
+boot_links A 1
+start_keepalived A sA
+systemctl start joold@sA
+fit A
+wait_for 20 "A serves" serves A
+no_loss "rehearsal: A is back"
+
 # --- What does not move the addresses.
 # That is for joold to see to: the priority of A stays. On a machine that is too busy for VRRP itself, the
 # addresses may move to and fro all the same.

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # What tells that this machine is fit to translate, and whom: jooldctl, the file, the gate interface (made by
-# systemd-networkd), joold-fit@ with a service that depends on it, and Pacemaker. Whatever happens, none of them
+# systemd-networkd), joold-fit@ with a service that depends on it, keepalived with a script, and Pacemaker. Whatever happens, none of them
 # says that a node is fit when it is not, nor for longer than a daemon that hangs takes to be replaced. The
 # configurations are those for operators, docs/examples.
 . /scenario/guest/lib.sh
 . /scenario/guest/units.sh
 
-EXAMPLES=/scenario/examples
+EXAMPLES=/scenario/docs/examples
 AGENT=/usr/lib/ocf/resource.d/test/nat64
 
 topology B
@@ -84,6 +84,32 @@ unfit "before the first start" true
 systemctl start joold@sB
 fit "the daemon is started" systemctl start joold@eth0
 
+# --- keepalived with the script for operators, and what it makes of it.
+cat >"$LOGS/keepalived.conf" <<CONF
+global_defs {
+    vrrp_version 3
+}
+include $EXAMPLES/keepalived/script.conf
+vrrp_instance nat64 {
+    state BACKUP
+    interface eth0
+    virtual_router_id 64
+    priority 90
+    virtual_ipaddress {
+        203.0.113.1/24
+    }
+    track_script {
+        joold
+    }
+}
+CONF
+keepalived --vrrp --dont-fork --log-console --log-detail --use-file "$LOGS/keepalived.conf" \
+    --pid /run/keepalived-fit.pid --vrrp_pid /run/keepalived-fit-vrrp.pid >"$LOGS/keepalived.log" 2>&1 &
+KEEPALIVED=$!
+# script_says PRIORITY: whether that is what the script has made of the priority by now.
+script_says() { grep 'hanging effective priority' "$LOGS/keepalived.log" | tail -n 1 | grep -q "to $1\$"; }
+wait_for 30 "keepalived's script says that this node is fit" script_says 190
+
 # --- The daemon.
 unfit "the daemon is stopped" systemctl stop joold@eth0
 is joold@eth0.service inactive || fail "something starts a daemon that was stopped"
@@ -101,8 +127,12 @@ pid=$(property eth0 MainPID)
 began=$(date +%s%3N)
 kill -STOP "$pid"
 ! jooldctl -i eth0 fit >/dev/null 2>&1 || fail "jooldctl says that a node is fit whose daemon hangs"
+wait_for 30 "keepalived's script says that this node is not fit" script_says 90
 wait_for 30 "the daemon that hangs is replaced" another_process eth0 "$pid"
 wait_for 30 "all say that this node is fit" all_say
+wait_for 30 "keepalived's script says that this node is fit" script_says 190
+kill "$KEEPALIVED"
+wait "$KEEPALIVED" || true
 say "a daemon that hangs is replaced; all say that this node is fit, after $(($(date +%s%3N) - began)) ms"
 
 # --- Jool.
@@ -118,6 +148,16 @@ drained() { jooldctl -i eth0 drain >/dev/null; }
 unfit "the node is drained" drained
 unfit "and its daemon restarted" systemctl restart joold@eth0
 fit "it is not drained any more" jooldctl -i eth0 undrain
+# Two operators, or one script for all machines.
+for _ in 1 2 3; do
+    jooldctl -i eth0 drain --timeout 3s >/dev/null 2>&1 &
+    other=$!
+    jooldctl -i sB drain --timeout 3s >/dev/null 2>&1 || true
+    wait "$other" || true
+    [ "$(cat /run/joold/eth0.fitness)$(cat /run/joold/sB.fitness)" != -1-1 ] || fail "two nodes are drained at once"
+    jooldctl -i sB undrain
+    fit "two were drained at once, and not both are" jooldctl -i eth0 undrain
+done
 
 # --- The folder.
 full() {
