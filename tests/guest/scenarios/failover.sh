@@ -108,7 +108,8 @@ for link in sA eth1 eth2; do
 done
 wait_for 20 "B serves" serves B
 no_loss "rehearsal: A is cut off"
-jooldctl -i sB fit | grep -q 'no other' || fail "on the standby, jooldctl fit says: $(jooldctl -i sB fit)"
+says_alone() { jooldctl -i sB fit | grep 'no other'; }
+wait_for 20 "on the standby, jooldctl fit says that no other node is heard" says_alone
 systemctl stop joold@sA
 stop A keepalived
 empty A
