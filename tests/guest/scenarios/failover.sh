@@ -114,9 +114,9 @@ systemctl stop joold@sA
 stop A keepalived
 empty A
 boot_links A 1
-start_keepalived A sA
 systemctl start joold@sA
 fit A
+start_keepalived A sA
 wait_for 20 "A serves" serves A
 no_loss "rehearsal: A is back"
 
