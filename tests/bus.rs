@@ -72,6 +72,7 @@ fn the_properties_tell_what_an_operator_asks() {
         ("FailoverReason", String::new()),
         ("Fitness", "synced".to_owned()),
         ("NodeName", "standby".to_owned()),
+        ("ClusterName", "default".to_owned()),
         ("Namesake", String::new()),
         ("Instance", "default".to_owned()),
         ("JoolVersion", "4.1.15".to_owned()),

@@ -295,6 +295,11 @@ impl Daemon {
     }
 
     #[zbus(property)]
+    fn cluster_name(&self) -> String {
+        self.snapshot().status.cluster.clone()
+    }
+
+    #[zbus(property)]
     fn node_id(&self) -> String {
         format!("{:016x}", self.snapshot().status.node)
     }

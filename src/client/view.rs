@@ -30,6 +30,7 @@ const DROPS: &[(&str, &str)] = &[
         "foreign-versions",
         "datagrams of another version of the protocol",
     ),
+    ("foreign-clusters", "datagrams of another cluster"),
     ("too-long", "datagrams too long"),
     ("strangers", "datagrams from strangers"),
     ("elsewhere", "datagrams over another interface"),
@@ -217,9 +218,10 @@ fn details(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
     rows.row(
         "Node",
         &format!(
-            "{}, id {}, joold {}",
+            "{}, id {}, of cluster \"{}\", joold {}",
             text(properties, "NodeName"),
             text(properties, "NodeId"),
+            text(properties, "ClusterName"),
             text(properties, "Version")
         ),
     );
@@ -453,7 +455,7 @@ mod tests {
             "FailoverSafe": true, "FailoverTo": "nat64-b", "FailoverReason": "",
             "Successors": [["nat64-b", 20000]], "Fit": true, "Fitness": "synced",
             "FitnessReason": "it has every session that the other nodes have", "FitnessSince": 0,
-            "NodeName": "nat64-a", "NodeId": "0123456789abcdef", "Namesake": "",
+            "NodeName": "nat64-a", "ClusterName": "default", "NodeId": "0123456789abcdef", "Namesake": "",
             "JoolVersion": "4.1.13", "Instance": "default", "Pool6": "64:ff9b::/96",
             "RecordFormat": "40", "Sessions": 41233, "KnownSessions": 41230, "Announcing": 3,
             "Transfer": {}, "LocalAddress": "[ff15::6a6f:6f6c]:6400",
@@ -509,7 +511,7 @@ mod tests {
              \x20 192.0.2.7  -    -                  -        -        -        -\n\
              \x20   192.0.2.7:6400, the stock daemon, which does not tell what it has\n\
              \n\
-             \x20     Node: nat64-a, id 0123456789abcdef, joold 0.1.0\n\
+             \x20     Node: nat64-a, id 0123456789abcdef, of cluster \"default\", joold 0.1.0\n\
              \x20     Jool: 4.1.13, instance \"default\", pool6 64:ff9b::/96, 40-byte records\n\
              \x20 Sessions: 41,233 in Jool, 41,230 known here, 3 wait to be announced\n\
              \x20 Compared: 10 s ago, in 35 ms: 41,000 sessions in Jool, 12 announced, 1 given to it\n\

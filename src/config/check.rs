@@ -47,6 +47,7 @@ impl Default for Config {
             wait: Some(Duration::from_secs(60)),
             record_format: None,
             node_name: None,
+            cluster_name: None,
             max_sessions: 4_000_000,
             statistics: None,
             policy: Policy::default(),
@@ -135,7 +136,12 @@ impl Check<'_> {
                 &keys::RECORD_FORMAT,
                 value::record_format,
             ),
-            node_name: reader.read(&keys::NODE_NAME, value::node_name).into_value(),
+            node_name: reader
+                .read(&keys::NODE_NAME, |value| value::shown_name(value, 64))
+                .into_value(),
+            cluster_name: reader
+                .read(&keys::CLUSTER_NAME, |value| value::shown_name(value, 32))
+                .into_value(),
             max_sessions: reader.value_or(default.max_sessions, &keys::MAX_SESSIONS, |value| {
                 value::integer(value, 1000..=100_000_000)
             }),

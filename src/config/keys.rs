@@ -113,6 +113,14 @@ pub(super) const NODE_NAME: Key = Key {
               Another one takes effect with the next restart.",
     stock: false,
 };
+pub(super) const CLUSTER_NAME: Key = Key {
+    name: "cluster name",
+    accepts: "a string of 1 to 32 bytes, printable",
+    default: "the name of the Jool instance",
+    meaning: "Whose sessions are synchronised: nodes take none of those of another cluster on the same link. \
+              Another one takes effect with the next restart.",
+    stock: false,
+};
 pub(super) const MAX_SESSIONS: Key = Key {
     name: "max sessions",
     accepts: "an integer from 1000 to 100000000",
@@ -183,6 +191,7 @@ pub const KEYS: &[Key] = &[
     QUEUE_CAPACITY,
     RECORD_FORMAT,
     NODE_NAME,
+    CLUSTER_NAME,
     MAX_SESSIONS,
     JOOL_WAIT,
     STATISTICS_ADDRESS,

@@ -27,6 +27,7 @@ impl fmt::Display for Meaning<'_> {
         for peer in &network.peers {
             writeln!(f, "  peer        {peer}")?;
         }
+        writeln!(f, "  cluster     {:?}", config.cluster())?;
         let jool = &config.jool;
         let manages = if jool.manage { "kept" } else { "left alone" };
         writeln!(
@@ -52,6 +53,11 @@ fn over(interface: Option<&Interface>) -> String {
 }
 
 impl Config {
+    /// Whose sessions are synchronised.
+    pub fn cluster(&self) -> &str {
+        self.cluster_name.as_ref().unwrap_or(&self.jool.instance)
+    }
+
     /// What it means, for who wrote it.
     pub fn meaning(&self) -> Meaning<'_> {
         Meaning(self)

@@ -44,6 +44,8 @@ pub struct Config {
     pub record_format: Option<Format>,
     /// What the other nodes call this one; `None`: after the host.
     pub node_name: Option<String>,
+    /// Whose sessions are synchronised; `None`: that has the name of the Jool instance.
+    pub cluster_name: Option<String>,
     /// Sessions that are remembered.
     pub max_sessions: u32,
     /// Where statistics are given by UDP, if at all.
@@ -339,6 +341,7 @@ mod tests {
             wait: None,
             record_format: Some(Format::Flat40),
             node_name: Some("nat64-a".to_owned()),
+            cluster_name: Some("site-1".to_owned()),
             max_sessions: 100_000,
             statistics: Some("[::1]:45678".parse().unwrap()),
             policy: Policy {

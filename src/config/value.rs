@@ -267,11 +267,12 @@ pub(super) fn instance(value: &Value) -> Result<String, String> {
     Err(format!("{} {reason}", quoted(text)))
 }
 
-pub(super) fn node_name(value: &Value) -> Result<String, String> {
+/// A name of at most so many bytes, as it is sent to other nodes.
+pub(super) fn shown_name(value: &Value, most: usize) -> Result<String, String> {
     let text = string(value)?;
     let reason = if text.trim().is_empty() {
         "is empty".to_owned()
-    } else if text.len() > 64 {
+    } else if text.len() > most {
         format!("is {} bytes long", text.len())
     } else if text.chars().any(char::is_control) {
         "has a character that is not printable".to_owned()

@@ -42,12 +42,14 @@ pub struct Counters {
     pub clamped: u64,
     /// Datagrams from other nodes that came before the first Jool.
     pub no_jool: u64,
-    /// Datagrams from nodes that had not said who they are.
+    /// Datagrams from nodes that had not said who they are, or that are of another cluster.
     pub unknown_nodes: u64,
     /// Frames that are cut off or make no sense.
     pub malformed_frames: u64,
     /// Frames of a version that is not spoken here.
     pub foreign_versions: u64,
+    /// Hellos of nodes of other clusters.
+    pub foreign_clusters: u64,
     /// Requests that could not be answered: too many at once, or of nodes that are not there.
     pub refused_requests: u64,
     /// Records that were missing and came.

@@ -135,6 +135,15 @@ pub enum Event {
         /// A node that knew more than we of what we had announced.
         name: String,
     },
+    /// A node of another cluster is on the same link. Told once of each.
+    ForeignCluster {
+        /// The node's name.
+        name: String,
+        /// Its cluster's.
+        cluster: String,
+        /// Where it sends from.
+        address: SocketAddr,
+    },
     /// Somebody speaks another version of the protocol.
     ForeignVersion(SocketAddr),
 }

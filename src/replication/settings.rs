@@ -16,6 +16,8 @@ pub struct Settings {
     pub epoch: u64,
     /// What people call the node.
     pub name: String,
+    /// Whose sessions it has: nodes of other clusters are not listened to.
+    pub cluster: String,
     /// Format of the records on the wire; `None`: that of our own Jool.
     pub format: Option<Format>,
     /// A session with traffic is announced again after so long; earlier if its timeout is short.
@@ -40,6 +42,7 @@ impl Default for Settings {
             node: 1,
             epoch: 1,
             name: String::new(),
+            cluster: "default".to_owned(),
             format: None,
             refresh: Duration::from_secs(10),
             flush_interval: Duration::from_millis(20),

@@ -353,6 +353,71 @@ fn two_nodes_of_one_identity_are_told_of() {
 }
 
 #[test]
+fn two_clusters_on_one_link_have_nothing_to_do_with_each_other() {
+    let mut group = Group::new(&[]);
+    let of = |cluster: &str| Settings {
+        name: format!("of-{cluster}"),
+        cluster: cluster.to_owned(),
+        ..Settings::default()
+    };
+    for (node, cluster) in [(1, "x"), (2, "x"), (3, "y"), (4, "y")] {
+        group.add(node, "4.1.13", of(cluster));
+    }
+    group.run(3_000);
+    group.local(1, &[udp(1)]);
+    group.local(3, &[udp(2)]);
+    group.run(3_000);
+    for (node, has, has_not) in [(2, udp(1), udp(2)), (4, udp(2), udp(1))] {
+        assert!(group.has(node, &has) && !group.has(node, &has_not), "{node}");
+        let at = group.at();
+        let status = group.engine(node).status(at);
+        assert_eq!(status.peers.len(), 1, "{node}: {:?}", status.peers);
+        assert_eq!(status.failover.unwrap().len(), 1);
+        let mut events = std::iter::from_fn(|| group.engine(node).poll_event());
+        let foreign = events.by_ref().filter(|event| matches!(event, Event::ForeignCluster { .. }));
+        let foreign: Vec<_> = foreign.collect();
+        let [Event::ForeignCluster { name, cluster, .. }] = foreign.as_slice() else {
+            panic!("{node}: {foreign:?}");
+        };
+        assert_eq!(*name, format!("of-{cluster}"));
+        assert!(group.engine(node).counters().foreign_clusters > 10);
+    }
+}
+
+#[test]
+fn what_a_node_of_another_cluster_sends_changes_nothing() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let at = group.at();
+    let before = group.engine(1).status(at);
+    let far = Sender {
+        log: LogKey { node: 1, epoch: 99 },
+        clock: Stamp(u64::MAX / 4),
+    };
+    for node in [1, 2, 77] {
+        let from = Sender { log: LogKey { node, epoch: 99 }, ..far };
+        let foreign = Hello {
+            cluster: "other".to_owned(),
+            ..hello()
+        };
+        let mut frame = Vec::new();
+        foreign.write(from, &mut frame);
+        group.engine(1).handle_datagram(at, address(9), &frame);
+        frame.clear();
+        request().write(from, &mut frame);
+        group.engine(1).handle_datagram(at, address(9), &frame);
+        frame.clear();
+        Format::Flat40.write(&udp(7), &Prefix::WELL_KNOWN, &mut frame);
+        Data::write(from, 1, &[0], &mut frame);
+        group.engine(1).handle_datagram(at, address(9), &frame);
+    }
+    group.run(1);
+    let after = group.engine(1).status(at);
+    assert_eq!((before.peers.len(), before.node), (after.peers.len(), after.node));
+    assert!(after.namesake.is_none() && !group.has(1, &udp(7)) && !group.has(2, &udp(7)));
+    assert!(after.peers.iter().all(|peer| peer.present), "{:?}", after.peers);
+}
+
+#[test]
 fn what_a_stock_peer_told_is_announced_when_its_own_jool_goes_on_with_it() {
     let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
     let (at, mut run) = (group.at(), Vec::new());

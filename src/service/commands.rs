@@ -87,8 +87,14 @@ impl<J: Jool> Node<J> {
             self.attachment.check_by(Instant::now());
         }
         let (old, new) = (&self.config, &config);
-        if (&old.node_name, old.max_sessions) != (&new.node_name, new.max_sessions) {
-            warn!("\"node name\" and \"max sessions\" take effect with the next restart");
+        for (key, is_changed) in [
+            ("node name", old.node_name != new.node_name),
+            ("cluster name", old.cluster() != new.cluster()),
+            ("max sessions", old.max_sessions != new.max_sessions),
+        ] {
+            if is_changed {
+                warn!("another \"{key}\" takes effect with the next restart");
+            }
         }
         if old.wait != new.wait {
             self.attachment.wait_for(Instant::now(), new.wait);

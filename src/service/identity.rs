@@ -18,6 +18,7 @@ pub(super) fn settings(config: &Config) -> replication::Settings {
         // Higher than in any run before, as long as the clock is not set back.
         epoch: u64::try_from(epoch).unwrap_or(u64::MAX),
         name: name(config),
+        cluster: config.cluster().to_owned(),
         format: config.record_format,
         flush_interval: config.jool.flush_interval,
         most_sessions: usize::try_from(config.max_sessions).unwrap_or(usize::MAX),

@@ -152,6 +152,11 @@ pub const FOREIGN_VERSION: Message = Message {
     id: "91d39ca8410e446ea6fdf166dc03711b",
     name: "foreign version",
 };
+/// A node of another cluster is on the same link.
+pub const FOREIGN_CLUSTER: Message = Message {
+    id: "38aea217a2d94d83862eb82a29a5adb4",
+    name: "foreign cluster",
+};
 /// The socket unit listens elsewhere than the configuration says.
 pub const SOCKET_ELSEWHERE: Message = Message {
     id: "334f73c281b04c0cb48cf13fe568c7ff",
@@ -219,6 +224,7 @@ pub const MESSAGES: &[Message] = &[
     NAMESAKE,
     BEGAN_AGAIN,
     FOREIGN_VERSION,
+    FOREIGN_CLUSTER,
     SOCKET_ELSEWHERE,
     UNREPAIRED,
     FIT,

@@ -352,6 +352,17 @@ fn tell(event: &Event) {
             "{name} knows more of what this run of the daemon announced than this node does: the \
              machine, or its clock, was set back; everything is announced again, in another run"
         ),
+        Event::ForeignCluster {
+            name,
+            cluster,
+            address,
+        } => warn!(
+            MESSAGE_ID = messages::FOREIGN_CLUSTER.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_ADDRESS = %address,
+            "{name} ({address}) is of cluster \"{cluster}\", so its sessions are not taken; if it should be \
+             of ours, give both the same \"cluster name\""
+        ),
         Event::ForeignVersion(address) => warn!(
             MESSAGE_ID = messages::FOREIGN_VERSION.id,
             JOOLD_ADDRESS = %address,

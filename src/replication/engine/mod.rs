@@ -83,7 +83,7 @@ impl Engine {
                 millis(settings.flush_interval),
             ),
             own_log: OwnLog::default(),
-            group: Group::new(own, settings.name),
+            group: Group::new(own, settings.name, settings.cluster),
             hellos: Timing::new(EPOCH),
             local: Local::default(),
             audit: AuditState::default(),

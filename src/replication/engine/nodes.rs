@@ -48,6 +48,12 @@ impl Engine {
         if frame.from.log == own {
             return;
         }
+        if let Content::Hello(hello) = &frame.content
+            && !self.group.is_ours(&hello.cluster)
+        {
+            self.handle_foreign(from, hello);
+            return;
+        }
         if frame.from.log.node == own.node {
             let is_hello = matches!(frame.content, Content::Hello(_));
             let is_late = now < EPOCH + LATEST || self.is_former(now, frame.from.log);
@@ -68,7 +74,8 @@ impl Engine {
                 verifier.handle_sums(frame.from.log, own.node, &sums);
             }
             Content::Replay(replay) => {
-                if !self.ledger.clock.is_adopted() {
+                let is_known = self.group.nodes.find(frame.from.log.node).is_some();
+                if !is_known || !self.ledger.clock.is_adopted() {
                     return;
                 }
                 self.ledger.clock.reach(now, frame.from.clock);
@@ -77,6 +84,18 @@ impl Engine {
                 });
                 self.was_replayed(frame.from.log.node, &heard);
             }
+        }
+    }
+
+    /// A node of another cluster is on this link, too. Since its hello does not count, nothing else of it does.
+    fn handle_foreign(&mut self, address: SocketAddr, hello: &Hello) {
+        self.counters.foreign_clusters += 1;
+        if self.group.hear_foreign(hello.cluster.clone()) {
+            self.events.tell(Event::ForeignCluster {
+                name: hello.name.clone(),
+                cluster: hello.cluster.clone(),
+                address,
+            });
         }
     }
 

@@ -45,6 +45,9 @@ struct Namesake {
     told: u64,
 }
 
+/// Other clusters that are told of.
+const MOST_FOREIGN: usize = 8;
+
 /// The other nodes, and what we have of what they announced.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -52,6 +55,10 @@ pub(crate) struct Group {
     pub(crate) own: LogKey,
     /// What people call it.
     name: String,
+    /// Whose sessions it has.
+    cluster: String,
+    /// Other clusters that were heard.
+    foreign: Vec<String>,
     pub(crate) nodes: Nodes,
     pub(crate) logs: Logs,
     pub(crate) stock: StockPeers,
@@ -63,10 +70,12 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(own: LogKey, name: String) -> Self {
+    pub(crate) fn new(own: LogKey, name: String, cluster: String) -> Self {
         Self {
             own,
             name,
+            cluster,
+            foreign: Vec::new(),
             nodes: Nodes::default(),
             logs: Logs::default(),
             stock: StockPeers::default(),
@@ -74,6 +83,25 @@ impl Group {
             overlooked: Vec::new(),
             disowned: None,
         }
+    }
+
+    /// Whose sessions this node has.
+    pub(crate) fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Whether a node of that cluster belongs to this one.
+    pub(crate) fn is_ours(&self, cluster: &str) -> bool {
+        self.cluster == cluster
+    }
+
+    /// A node of another cluster is heard. Says whether that cluster was not before; there is room for a few.
+    pub(crate) fn hear_foreign(&mut self, cluster: String) -> bool {
+        let is_new = self.foreign.len() < MOST_FOREIGN && !self.foreign.contains(&cluster);
+        if is_new {
+            self.foreign.push(cluster);
+        }
+        is_new
     }
 
     /// What people call this node, if anything.

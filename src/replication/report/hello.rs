@@ -40,6 +40,7 @@ impl View<'_> {
             sessions: u32::try_from(self.ledger.sessions()).unwrap_or(u32::MAX),
             digests: self.local.digests().unwrap_or_default(),
             name: self.group.own_name().to_owned(),
+            cluster: self.group.cluster().to_owned(),
             logs: logs.map(|(_, _, progress)| progress).collect(),
         }
     }

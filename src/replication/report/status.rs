@@ -145,6 +145,8 @@ pub struct Status {
     pub missing: u64,
     /// This node's name.
     pub name: String,
+    /// The name of the cluster that it is of.
+    pub cluster: String,
     /// This node's number.
     pub node: u64,
     /// The run of this daemon.

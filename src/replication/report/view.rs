@@ -131,6 +131,7 @@ impl View<'_> {
             reasons: self.reasons(),
             missing: self.group.logs.missing(),
             name: self.group.name_of(own.node),
+            cluster: self.group.cluster().to_owned(),
             node: own.node,
             epoch: own.epoch,
             sessions: self.ledger.sessions() as u64,

@@ -6,8 +6,10 @@ use super::{
 
 /// Bytes of a name.
 const NAME: usize = 64;
+/// Bytes of a cluster's name.
+pub(crate) const CLUSTER: usize = 32;
 /// Length of a hello without its logs, and of what it says of one.
-const FIXED: usize = super::HEAD + 8 + 3 + 2 + 4 + 24 + 1 + NAME + 1;
+const FIXED: usize = super::HEAD + 8 + 3 + 2 + 4 + 24 + (1 + NAME) + (1 + CLUSTER) + 1;
 const LOG: usize = 16 + 8 + 8;
 
 /// What a node has of another's log, as it tells in a hello.
@@ -40,6 +42,8 @@ pub(crate) struct Hello {
     /// Digests of what should be the same everywhere: pool6, pool4, timeouts. 0: not known.
     pub(crate) digests: [u32; 3],
     pub(crate) name: String,
+    /// Whose sessions it has: nodes of another cluster have nothing to do with each other.
+    pub(crate) cluster: String,
     /// What it has of the others' logs.
     pub(crate) logs: Vec<Progress>,
 }
@@ -61,12 +65,7 @@ impl Hello {
         let daemon = reader.u32()?;
         let sessions = reader.u32()?;
         let digests = [reader.u32()?, reader.u32()?, reader.u32()?];
-        let length = usize::from(reader.u8()?);
-        if length > NAME {
-            return Err(Unreadable::Malformed);
-        }
-        let name = String::from_utf8_lossy(reader.slice(length)?);
-        let name = name.chars().filter(|c| is_shown(*c)).collect();
+        let (name, cluster) = (name(reader, NAME)?, name(reader, CLUSTER)?);
         let progress = |reader: &mut Reader<'_>| {
             let (position, last) = (reader.position()?, reader.number()?);
             Ok(Progress { position, last })
@@ -83,6 +82,7 @@ impl Hello {
             sessions,
             digests,
             name,
+            cluster,
             logs: reader.list(MOST_LOGS, progress)?,
         })
     }
@@ -106,10 +106,12 @@ impl Hello {
         for number in numbers {
             frame.extend_from_slice(&number.to_be_bytes());
         }
-        let name = self.name.as_bytes();
-        let name = name.get(..NAME).unwrap_or(name);
-        push_length(name.len(), frame);
-        frame.extend_from_slice(name);
+        for (name, most) in [(&self.name, NAME), (&self.cluster, CLUSTER)] {
+            let name = name.as_bytes();
+            let name = name.get(..most).unwrap_or(name);
+            push_length(name.len(), frame);
+            frame.extend_from_slice(name);
+        }
         let logs = self.logs.get(..MOST_LOGS).unwrap_or(&self.logs);
         push_length(logs.len(), frame);
         for log in logs {
@@ -117,6 +119,16 @@ impl Hello {
             frame.extend_from_slice(&log.last.to_be_bytes());
         }
     }
+}
+
+/// A name of at most so many bytes, as people may be shown it.
+fn name(reader: &mut Reader<'_>, most: usize) -> Result<String, Unreadable> {
+    let length = usize::from(reader.u8()?);
+    if length > most {
+        return Err(Unreadable::Malformed);
+    }
+    let name = String::from_utf8_lossy(reader.slice(length)?);
+    Ok(name.chars().filter(|c| is_shown(*c)).collect())
 }
 
 /// Whether people may be shown this in a name: nothing that moves a cursor, breaks a line, or changes the

@@ -32,6 +32,7 @@ pub(crate) fn hello() -> Hello {
         sessions: 3,
         digests: [1, 2, 3],
         name: "ab".to_owned(),
+        cluster: "default".to_owned(),
         logs: vec![progress()],
     }
 }
@@ -198,6 +199,7 @@ fn the_largest_frames_fit() {
     let mut frame = Vec::new();
     let mut hello = hello();
     hello.name = "n".repeat(300);
+    hello.cluster = "c".repeat(300);
     hello.logs = vec![progress(); 100];
     hello.write(FROM_A, &mut frame);
     assert!(frame.len() <= MAX_FRAME && Frame::parse(&frame).is_ok());
@@ -264,6 +266,7 @@ fn what_is_asked_and_told_fits_a_path_that_loses_long_frames() {
         let mut frame = Vec::new();
         let mut hello = hello();
         hello.name = "n".repeat(64);
+        hello.cluster = "c".repeat(32);
         hello.logs = vec![progress(); Hello::most_logs(length)];
         hello.write(FROM_A, &mut frame);
         assert!(
