@@ -153,7 +153,7 @@ fn daemons_restart_all_the_time() {
             let back = world.now + 5;
             let node = &mut world.nodes[victim];
             if node.is_up && node.daemon_back.is_none() && node.pause.is_none() {
-                node.stop_daemon(&mut world.random);
+                node.stop_daemon(world.now, &mut world.random);
                 node.daemon_back = Some(back);
             }
         });
@@ -190,6 +190,13 @@ fn timeouts_change() {
                 }
             }
         });
+    });
+}
+
+#[test]
+fn operators_remove_sessions_and_pools() {
+    live((2, 4), 10, |world| {
+        world.hook = Some(World::operate);
     });
 }
 

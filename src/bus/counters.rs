@@ -50,6 +50,7 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         lost_records,
         transfers,
         ended,
+        removed,
         verifications,
         differing,
         audits,
@@ -114,6 +115,7 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         ("differing-sessions", differing),
         ("audits", audits),
         ("ended", ended),
+        ("removed", removed),
         ("injected-records", injected_records),
         ("received-datagrams", received_datagrams),
         ("received-bytes", received_bytes),
@@ -163,7 +165,7 @@ mod tests {
             }
             assert!(names.insert(name));
         }
-        assert_eq!(names.len(), 51 + 2 * Reject::ALL.len());
+        assert_eq!(names.len(), 53 + 2 * Reject::ALL.len());
     }
 
     #[test]

@@ -378,9 +378,9 @@ mod tests {
                 assert_eq!(accepted(text), Config::default(), "{}", key.name);
             }
         }
-        // The others have a phrase: the group, the interfaces, `reuseaddr`, the name, and the statistics
+        // The others have a phrase: the group, the interfaces, `reuseaddr`, the names, and the statistics
         // address.
-        assert_eq!(given, KEYS.len() - 7);
+        assert_eq!(given, KEYS.len() - 8);
         assert!(KEYS[0].default.contains(&DEFAULT_GROUP.to_string()));
         assert_eq!(accepted("{}"), Config::default());
     }

@@ -6,6 +6,7 @@ mod version;
 
 use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use crate::session::{Format, Identity, Pool4, Prefix, Protocol, Reject, Session, Timeouts};
@@ -47,6 +48,10 @@ pub trait Jool {
 
     /// Adds a run of records, at most [`MAX_RUN`] bytes, in [`Instance::format`], to the table.
     fn add(&mut self, run: &[u8]) -> Result<(), Refusal>;
+
+    /// Who has the mask of a session in this Jool: of another client than the session's, if the module does not
+    /// take that. `None`: nobody.
+    fn client_of(&mut self, mask: &Identity) -> Result<Option<Client>, Refusal>;
 
     /// Reads one page of the table, from behind a session on, and says whether there are more.
     fn dump(
@@ -132,11 +137,24 @@ impl fmt::Display for Repair {
     }
 }
 
+/// A client that has a mask: an entry of the module's BIB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its address.
+    pub address: Ipv6Addr,
+    /// Its port, or ICMP identifier.
+    pub port: u16,
+    /// An operator gave it the mask (`jool bib add`).
+    pub is_static: bool,
+}
+
 /// What [`Jool::counts`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// How many sessions the instance has.
     pub sessions: u64,
+    /// How many packets it was given, since it was made: fewer than before are another instance's.
+    pub packets: u64,
     /// How many records the module dropped before they left it, since it was loaded; `None`: it does
     /// not count them.
     pub dropped: Option<u64>,

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::{
-    Counts as ModuleCounts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable,
-    Version,
+    Client, Counts as ModuleCounts, Instance, Jool, Received, Refusal, Repair, Settings,
+    Unavailable, Version,
 };
 use crate::session::parse_run;
 use crate::session::{Identity, Pool4, Prefix, Protocol, Reject, Session, State, Timeouts, Timer};
@@ -51,6 +51,10 @@ struct Module {
     deadline: Duration,
     capacity: usize,
     table: BTreeMap<Identity, Entry>,
+    /// Masks that an operator gave to clients.
+    reserved: BTreeMap<(Protocol, Ipv4Addr, u16), Client>,
+    /// Packets since the instance was made.
+    packets: u64,
     /// The mask of the next session.
     next_mask: Ipv4Addr,
     next_port: u16,
@@ -113,6 +117,7 @@ impl Module {
             return;
         }
         self.counters.translated += 1;
+        self.packets += 1;
         self.insert(&session, now);
         if !self.enabled {
             return;
@@ -179,9 +184,18 @@ impl Module {
             self.counters.refused += 1;
         }
         for session in &sessions {
-            self.insert(session, now);
             self.counters.added += 1;
+            // Without a word, as the real one.
+            if self.takes(&session.id) {
+                self.insert(session, now);
+            }
         }
+    }
+
+    /// Whether the mask is not another client's, by an operator's will.
+    fn takes(&self, id: &Identity) -> bool {
+        let client = self.reserved.get(&(id.protocol, id.src4, id.src4_port));
+        client.is_none_or(|client| (client.address, client.port) == (id.src6, id.src6_port))
     }
 }
 
@@ -223,6 +237,8 @@ impl Simulated {
             deadline: DEFAULT_DEADLINE,
             capacity: DEFAULT_CAPACITY,
             table: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            packets: 0,
             next_mask: FIRST_MASK,
             next_port: 1024,
             queue: VecDeque::new(),
@@ -342,6 +358,7 @@ impl Handle {
     pub fn remove_instance(&self) {
         let mut module = self.lock();
         module.present = false;
+        module.packets = 0;
         module.table.clear();
         module.queue.clear();
     }
@@ -360,9 +377,32 @@ impl Handle {
     /// looks.
     pub fn replace_instance(&self) {
         let mut module = self.lock();
+        module.packets = 0;
         module.table.clear();
         module.queue.clear();
         module.acknowledged = true;
+    }
+
+    /// What `jool bib remove` does to a session.
+    pub fn remove(&self, id: &Identity) {
+        self.lock().table.remove(id);
+    }
+
+    /// What `jool bib add` does: the mask of this session is this client's.
+    pub fn reserve(&self, mask: &Identity, address: Ipv6Addr, port: u16) {
+        let client = Client {
+            address,
+            port,
+            is_static: true,
+        };
+        let mask = (mask.protocol, mask.src4, mask.src4_port);
+        self.lock().reserved.insert(mask, client);
+    }
+
+    /// What `jool bib remove` does to what [`Handle::reserve`] did.
+    pub fn free(&self, mask: &Identity) {
+        let mask = (mask.protocol, mask.src4, mask.src4_port);
+        self.lock().reserved.remove(&mask);
     }
 
     /// What `jool global update manually-enabled` does.
@@ -434,8 +474,14 @@ impl Jool for Simulated {
     fn counts(&mut self) -> Result<ModuleCounts, Refusal> {
         Ok(ModuleCounts {
             sessions: self.module.len() as u64,
+            packets: self.module.lock().packets,
             dropped: Some(self.module.lock().counters.dropped),
         })
+    }
+
+    fn client_of(&mut self, mask: &Identity) -> Result<Option<Client>, Refusal> {
+        let mask = (mask.protocol, mask.src4, mask.src4_port);
+        Ok(self.module.lock().reserved.get(&mask).copied())
     }
 
     async fn readable(&mut self) -> io::Result<()> {

@@ -60,6 +60,8 @@ pub struct Counters {
     pub transfers: u64,
     /// Sessions that ended on another node while it was not heard, and so end here.
     pub ended: u64,
+    /// Sessions that somebody removed from our own Jool, which ended them.
+    pub removed: u64,
     /// Comparisons with other nodes.
     pub verifications: u64,
     /// Sessions that these found to be missing, or in another state, here.

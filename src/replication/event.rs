@@ -111,6 +111,13 @@ pub enum Event {
     /// Our own Jool's table was compared with ours, because something had been lost or
     /// somebody wanted it.
     Audited(Audit),
+    /// Sessions that our own Jool had translated were removed from it by somebody, so that they end on all nodes.
+    Removed {
+        /// How many.
+        sessions: u64,
+    },
+    /// What our own Jool does not take, in a sentence; empty: nothing any more.
+    NotTaken(String),
     /// A setting is another on another node.
     Drift {
         /// Whose.

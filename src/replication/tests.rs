@@ -2,16 +2,18 @@
 
 mod ended;
 mod fitness;
+mod removed;
 mod repair;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::wire::tests::{FROM_A, hello, request};
 use super::wire::{Content, Data, Frame, Hello, LogKey, Request, Sender, Space};
 use super::*;
-use crate::jool::{Instance, MAX_RUN, Version};
+use crate::jool::{Client, Instance, MAX_RUN, Version};
 use crate::session::tests::udp;
 use crate::session::{
     Format, Identity, Pool4, Prefix, Protocol, Reject, Session, State as TcpState, Timeouts, Timer,
@@ -45,6 +47,8 @@ struct Group {
     engines: Vec<(u64, Engine)>,
     /// What their Jools were told.
     told: Vec<Vec<Session>>,
+    /// What their Jools have, and until when.
+    tables: Vec<BTreeMap<Identity, (Session, u64)>>,
     /// The datagrams with records, of whom.
     data: Vec<(u64, Vec<u8>)>,
     /// Whose datagrams are lost.
@@ -62,6 +66,7 @@ impl Group {
             now: 0,
             engines: Vec::new(),
             told: Vec::new(),
+            tables: Vec::new(),
             data: Vec::new(),
             mute: Vec::new(),
             deaf: Vec::new(),
@@ -85,6 +90,7 @@ impl Group {
         engine.handle_attached(at, &instance(version));
         self.engines.push((node, engine));
         self.told.push(Vec::new());
+        self.tables.push(BTreeMap::new());
     }
 
     fn at(&self) -> Instant {
@@ -103,8 +109,16 @@ impl Group {
         let (at, mut run) = (self.at(), Vec::new());
         for session in sessions {
             Format::Flat40.write(session, &Prefix::WELL_KNOWN, &mut run);
+            let until = self.now + u64::from(session.lifetime);
+            self.table(node).insert(session.id, (*session, until));
         }
         self.engine(node).handle_local(at, &run);
+    }
+
+    /// What the Jool of a node has.
+    fn table(&mut self, node: u64) -> &mut BTreeMap<Identity, (Session, u64)> {
+        let index = self.engines.iter().position(|(it, _)| *it == node);
+        &mut self.tables[index.unwrap()]
     }
 
     fn run(&mut self, milliseconds: u64) {
@@ -112,9 +126,19 @@ impl Group {
         while self.now < end {
             let at = self.at();
             let mut sent = Vec::new();
-            for ((node, engine), told) in self.engines.iter_mut().zip(&mut self.told) {
+            let tables = self.told.iter_mut().zip(&mut self.tables);
+            for ((node, engine), (told, table)) in self.engines.iter_mut().zip(tables) {
                 if engine.wants_audit() {
                     engine.begin_audit(at);
+                    table.retain(|_, (_, until)| *until > self.now);
+                    for (session, until) in table.values() {
+                        let lifetime = u32::try_from(until - self.now).unwrap();
+                        let session = Session {
+                            lifetime,
+                            ..*session
+                        };
+                        engine.handle_dumped(at, &session);
+                    }
                     engine.end_audit(true);
                 }
                 while engine.poll_timeout().is_none_or(|due| due <= at) {
@@ -127,7 +151,12 @@ impl Group {
                     sent.push((*node, buffer.clone()));
                 }
                 while !self.busy.contains(node) && engine.poll_inject(at, &mut buffer) {
-                    parse_run(&buffer, &Prefix::WELL_KNOWN, |it| told.push(it.unwrap()));
+                    parse_run(&buffer, &Prefix::WELL_KNOWN, |it| {
+                        let session = it.unwrap();
+                        told.push(session);
+                        let until = self.now + u64::from(session.lifetime);
+                        table.insert(session.id, (session, until));
+                    });
                 }
             }
             for (from, datagram) in sent {
@@ -368,13 +397,18 @@ fn two_clusters_on_one_link_have_nothing_to_do_with_each_other() {
     group.local(3, &[udp(2)]);
     group.run(3_000);
     for (node, has, has_not) in [(2, udp(1), udp(2)), (4, udp(2), udp(1))] {
-        assert!(group.has(node, &has) && !group.has(node, &has_not), "{node}");
+        assert!(
+            group.has(node, &has) && !group.has(node, &has_not),
+            "{node}"
+        );
         let at = group.at();
         let status = group.engine(node).status(at);
         assert_eq!(status.peers.len(), 1, "{node}: {:?}", status.peers);
         assert_eq!(status.failover.unwrap().len(), 1);
         let mut events = std::iter::from_fn(|| group.engine(node).poll_event());
-        let foreign = events.by_ref().filter(|event| matches!(event, Event::ForeignCluster { .. }));
+        let foreign = events
+            .by_ref()
+            .filter(|event| matches!(event, Event::ForeignCluster { .. }));
         let foreign: Vec<_> = foreign.collect();
         let [Event::ForeignCluster { name, cluster, .. }] = foreign.as_slice() else {
             panic!("{node}: {foreign:?}");
@@ -391,10 +425,13 @@ fn what_a_node_of_another_cluster_sends_changes_nothing() {
     let before = group.engine(1).status(at);
     let far = Sender {
         log: LogKey { node: 1, epoch: 99 },
-        clock: Stamp(u64::MAX / 4),
+        clock: crate::session::Stamp(u64::MAX / 4),
     };
     for node in [1, 2, 77] {
-        let from = Sender { log: LogKey { node, epoch: 99 }, ..far };
+        let from = Sender {
+            log: LogKey { node, epoch: 99 },
+            ..far
+        };
         let foreign = Hello {
             cluster: "other".to_owned(),
             ..hello()
@@ -412,9 +449,16 @@ fn what_a_node_of_another_cluster_sends_changes_nothing() {
     }
     group.run(1);
     let after = group.engine(1).status(at);
-    assert_eq!((before.peers.len(), before.node), (after.peers.len(), after.node));
+    assert_eq!(
+        (before.peers.len(), before.node),
+        (after.peers.len(), after.node)
+    );
     assert!(after.namesake.is_none() && !group.has(1, &udp(7)) && !group.has(2, &udp(7)));
-    assert!(after.peers.iter().all(|peer| peer.present), "{:?}", after.peers);
+    assert!(
+        after.peers.iter().all(|peer| peer.present),
+        "{:?}",
+        after.peers
+    );
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Attachment {
     /// Sessions that it had, and records that it had dropped, by the last check.
     sessions: u64,
     dropped: Option<u64>,
+    /// Packets that it had been given by then.
+    packets: u64,
 }
 
 impl Attachment {
@@ -39,6 +41,7 @@ impl Attachment {
             next_check: now,
             sessions: 0,
             dropped: None,
+            packets: 0,
         }
     }
 
@@ -63,7 +66,7 @@ impl Attachment {
     /// It is another one from now on, which counts on its own.
     pub(super) fn forget(&mut self) {
         self.is_there = false;
-        (self.sessions, self.dropped) = (0, None);
+        (self.sessions, self.dropped, self.packets) = (0, None, 0);
     }
 
     /// How long it is waited for, from now on, if it never was there.
@@ -95,6 +98,7 @@ impl<J: Jool> Node<J> {
         }
         self.engine.settle_doubts();
         self.read_counts();
+        self.table.end(&mut self.engine);
         self.check_hearing();
         self.count();
         self.report_drops(now);
@@ -108,8 +112,9 @@ impl<J: Jool> Node<J> {
             self.attachment.sessions = 0;
             return;
         }
-        // What cannot be asked just now is not gone.
+        // What cannot be asked just now is not gone. It may be another instance.
         let Ok(counts) = self.jool.counts() else {
+            self.table.abandon(&mut self.engine);
             return;
         };
         if let (Some(before), Some(now)) = (self.attachment.dropped, counts.dropped)
@@ -119,11 +124,21 @@ impl<J: Jool> Node<J> {
             self.engine.handle_loss();
         }
         self.attachment.dropped = counts.dropped;
+        if counts.packets < self.attachment.packets {
+            self.replaced();
+        }
+        self.attachment.packets = counts.packets;
         // An instance that was removed and added again between two looks has everything but its sessions.
         if counts.sessions < self.attachment.sessions.div_ceil(2) {
             self.engine.handle_fewer(Instant::now(), counts.sessions);
         }
         self.attachment.sessions = counts.sessions;
+    }
+
+    /// The instance is another one than a moment ago. What was read of its table is of both.
+    fn replaced(&mut self) {
+        self.engine.handle_replaced();
+        self.table.abandon(&mut self.engine);
     }
 
     pub(super) fn attached_to(&mut self, mut instance: Instance, now: Instant) {
@@ -159,7 +174,8 @@ impl<J: Jool> Node<J> {
             }
         } else if !repairs.is_empty() {
             self.counters.repairs += 1;
-            self.engine.handle_loss();
+            // It may have been made anew just now, which looks like this.
+            self.replaced();
             // Nobody was heard while session sync was off.
             self.asking = Asking::begin(now, self.config.jool.flush_interval);
             warn!(
@@ -184,7 +200,7 @@ impl<J: Jool> Node<J> {
         if lost {
             self.attachment.is_there = false;
             self.table.abandon(&mut self.engine);
-            self.attachment.dropped = None;
+            (self.attachment.dropped, self.attachment.packets) = (None, 0);
             self.engine.handle_detached(now);
             error!(
                 MESSAGE_ID = messages::LOST.id,

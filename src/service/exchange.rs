@@ -73,6 +73,14 @@ impl Asking {
 }
 
 impl<J: Jool> Node<J> {
+    /// Finds out who has the masks of what our own Jool does not take.
+    pub(super) fn name_clients(&mut self) {
+        while let Some(id) = self.engine.unexplained() {
+            let client = self.jool.client_of(&id).unwrap_or_default();
+            self.engine.explain(id, client);
+        }
+    }
+
     /// If we stood still, what waited meanwhile is read before the engine's clock goes on: what does not
     /// say when it was sent counts as that old.
     pub(super) fn catch_up(&mut self) {

@@ -152,6 +152,16 @@ pub const FOREIGN_VERSION: Message = Message {
     id: "91d39ca8410e446ea6fdf166dc03711b",
     name: "foreign version",
 };
+/// Sessions were removed from our own Jool by somebody.
+pub const REMOVED: Message = Message {
+    id: "4eeac3433a884c30a01e9f206e8d951e",
+    name: "removed",
+};
+/// Our own Jool does not take sessions of other nodes, or takes them again.
+pub const NOT_TAKEN: Message = Message {
+    id: "4b9b390dd87d42009a81b69944b2b688",
+    name: "not taken",
+};
 /// A node of another cluster is on the same link.
 pub const FOREIGN_CLUSTER: Message = Message {
     id: "38aea217a2d94d83862eb82a29a5adb4",
@@ -225,6 +235,8 @@ pub const MESSAGES: &[Message] = &[
     BEGAN_AGAIN,
     FOREIGN_VERSION,
     FOREIGN_CLUSTER,
+    REMOVED,
+    NOT_TAKEN,
     SOCKET_ELSEWHERE,
     UNREPAIRED,
     FIT,

@@ -156,6 +156,10 @@ impl<J: Jool> Node<J> {
             self.ask_if_due();
             let (jool, engine) = (&mut self.jool, &mut self.engine);
             self.table.read(Instant::now(), jool, engine);
+            if self.table.is_read() {
+                self.attachment.check_by(Instant::now());
+            }
+            self.name_clients();
             self.pass();
             self.tell_events();
             self.publish_state();

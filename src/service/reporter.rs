@@ -276,6 +276,20 @@ fn tell(event: &Event) {
             JOOLD_SESSIONS = sessions,
             "{sessions} sessions ended on {name} while it was not heard, and end here now"
         ),
+        Event::Removed { sessions } => info!(
+            MESSAGE_ID = messages::REMOVED.id,
+            JOOLD_SESSIONS = sessions,
+            "{sessions} sessions were removed from our own Jool before their time, by an operator or a change \
+             of pool4; they end on all nodes"
+        ),
+        Event::NotTaken(what) if what.is_empty() => info!(
+            MESSAGE_ID = messages::NOT_TAKEN.id,
+            "our own Jool takes all sessions of the other nodes again"
+        ),
+        Event::NotTaken(what) => warn!(
+            MESSAGE_ID = messages::NOT_TAKEN.id,
+            "{what}; make static BIB entries the same on all nodes"
+        ),
         Event::Differed {
             name,
             sessions,

@@ -15,6 +15,8 @@ const PAGES: usize = 16;
 /// Reads the table when the engine wants that.
 pub(super) struct TableReader {
     reading: Option<Reading>,
+    /// It was read to its end, and it has to be seen whether the instance is still the one that it was.
+    is_read: bool,
     not_before: Instant,
 }
 
@@ -31,6 +33,7 @@ impl TableReader {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             reading: None,
+            is_read: false,
             not_before: now,
         }
     }
@@ -58,7 +61,7 @@ impl TableReader {
             match reading.page(now, jool, engine) {
                 Ok(true) => {}
                 Ok(false) => {
-                    engine.end_audit(true);
+                    self.is_read = true;
                     // A Jool that goes on dropping must not be kept busy with that alone.
                     let took = now.saturating_duration_since(reading.began);
                     self.not_before = now + 2 * took;
@@ -77,9 +80,21 @@ impl TableReader {
         }
     }
 
-    /// Our own Jool is gone.
+    /// Whether the instance is to be looked at, and [`TableReader::end`] called.
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// What was read is that of an instance that is still there.
+    pub(super) fn end(&mut self, engine: &mut Engine) {
+        if std::mem::take(&mut self.is_read) {
+            engine.end_audit(true);
+        }
+    }
+
+    /// Our own Jool is gone, or it is another one.
     pub(super) fn abandon(&mut self, engine: &mut Engine) {
-        if self.reading.take().is_some() {
+        if self.reading.take().is_some() || std::mem::take(&mut self.is_read) {
             engine.end_audit(false);
         }
     }

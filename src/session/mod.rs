@@ -105,17 +105,21 @@ pub struct Session {
     pub id: Identity,
     /// Its TCP state.
     pub state: State,
-    /// What its lifetime counts down from.
+    /// What its lifetime counts down from. One of UDP or ICMP that is transitory has been ended by somebody; in a
+    /// record that is an established one with a lifetime of at most [`ENDED`].
     pub timer: Timer,
     /// Remaining lifetime in milliseconds, so that the nodes' clocks need not agree.
     pub lifetime: u32,
 }
 
-/// Whether a session of this protocol that counts down from this ends before the lifetime that it may have
-/// had in an earlier state.
+/// The lifetime, in milliseconds, of a session that has ended: a jiffy of Jool's, which takes no 0.
+pub const ENDED: u32 = 1;
+
+/// Whether a session that counts down from this ends before the lifetime that it may have had in an earlier
+/// state.
 #[inline]
-fn ends_early(protocol: Protocol, timer: Timer) -> bool {
-    protocol == Protocol::Tcp && timer == Timer::Transitory
+fn ends_early(timer: Timer) -> bool {
+    timer == Timer::Transitory
 }
 
 /// A node's session timeouts in milliseconds.
@@ -177,7 +181,13 @@ impl Session {
     /// Whether it ends before the lifetime that it may have had in an earlier state.
     #[inline]
     pub fn ends_early(&self) -> bool {
-        ends_early(self.id.protocol, self.timer)
+        ends_early(self.timer)
+    }
+
+    /// Whether a record says that it is over.
+    #[inline]
+    pub fn has_ended(&self) -> bool {
+        self.lifetime <= ENDED
     }
 
     /// What is left of it so many milliseconds later.
@@ -189,7 +199,15 @@ impl Session {
 
     /// The fields' flags as the flat formats carry them.
     pub(crate) fn flags(&self) -> u16 {
-        (self.id.protocol as u16) << 5 | (self.state as u16) << 2 | self.timer as u16
+        (self.id.protocol as u16) << 5 | (self.state as u16) << 2 | u16::from(self.record_timer())
+    }
+
+    /// The timer as a record has it: Jool knows one of UDP and ICMP only.
+    pub(crate) fn record_timer(&self) -> u8 {
+        match self.id.protocol {
+            Protocol::Tcp => self.timer as u8,
+            Protocol::Udp | Protocol::Icmp => Timer::Established as u8,
+        }
     }
 
     /// Checks what a record says and builds the session, or tells why it must not reach a Jool.
@@ -220,7 +238,7 @@ impl Session {
             6 => State::Trans,
             _ => return Err(Reject::State),
         };
-        let timer = match timer {
+        let mut timer = match timer {
             0 => Timer::Established,
             1 => Timer::Transitory,
             2 => Timer::Syn4,
@@ -232,6 +250,9 @@ impl Session {
             }
             if timer != Timer::Established {
                 return Err(Reject::Timer);
+            }
+            if lifetime <= ENDED {
+                timer = Timer::Transitory;
             }
         }
         let Endpoints {

@@ -74,8 +74,12 @@ impl Marks {
     pub const LOCAL: Self = Self(32);
     /// It has ended, and is kept because another node may think that it lives.
     pub const ENDED: Self = Self(64);
+    /// Our own Jool was seen to have it.
+    pub const IN_JOOL: Self = Self(128);
+    /// A comparison did not find it in our own Jool, which was given it again.
+    pub const GIVEN: Self = Self(256);
     /// The slot holds nothing.
-    const VACANT: Self = Self(128);
+    const VACANT: Self = Self(512);
 
     /// Whether this mark is there.
     #[inline]
@@ -112,7 +116,7 @@ impl Entry {
     /// Whether it ends before the lifetime that it had in an earlier state.
     #[inline]
     pub fn ends_early(&self) -> bool {
-        ends_early(self.id.protocol, self.timer)
+        ends_early(self.timer)
     }
 
     /// Whether others are told of it: it lives, or has ended earlier than they may think.

@@ -111,7 +111,7 @@ pub(super) fn write(session: &Session, pool6: &Prefix) -> [u8; LENGTH] {
     set(&mut record, DST4_PORT, &id.dst4_port.to_ne_bytes());
     set(&mut record, PROTOCOL, &[id.protocol as u8]);
     set(&mut record, STATE, &[session.state as u8]);
-    set(&mut record, TIMER, &[session.timer as u8]);
+    set(&mut record, TIMER, &[session.record_timer()]);
     set(&mut record, LIFETIME, &session.lifetime.to_ne_bytes());
     record
 }

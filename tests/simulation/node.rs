@@ -56,6 +56,13 @@ pub(crate) struct Node {
     pub(crate) skew: u64,
     /// When it last ran, and heard all others.
     pub(crate) informed: u64,
+    /// When its daemon or its Jool last began or ended.
+    pub(crate) since: u64,
+    /// An operator told its Jool not to translate, or took pool4 away, until then.
+    pub(crate) is_paused: Option<u64>,
+    pub(crate) lacks_pool4: Option<u64>,
+    /// When the operator says `jooldctl resync`.
+    pub(crate) resync: Option<u64>,
     /// What stands still, since when and until when.
     pub(crate) pause: Option<(Pause, u64, u64)>,
     /// For how long its clock stood still.
@@ -103,6 +110,10 @@ impl Node {
             jool_back: None,
             skew: 0,
             informed: 0,
+            since: 0,
+            is_paused: None,
+            lacks_pool4: None,
+            resync: None,
             pause: None,
             stood: 0,
             paused: 0,
@@ -137,7 +148,8 @@ impl Node {
 
     /// Whether it translates what comes.
     pub(crate) fn translates(&self) -> bool {
-        self.kernel.is_some() && !matches!(self.pause, Some((Pause::Machine, ..)))
+        let is_free = self.is_paused.is_none() && self.lacks_pool4.is_none();
+        self.kernel.is_some() && is_free && !matches!(self.pause, Some((Pause::Machine, ..)))
     }
 
     /// Something of it stands still no longer.
@@ -164,8 +176,12 @@ impl Node {
             version: self.version,
             format: self.version.format(),
             pool6: Prefix::WELL_KNOWN,
-            is_paused: false,
-            pool4: Pool4::everything(),
+            is_paused: self.is_paused.is_some(),
+            pool4: if self.lacks_pool4.is_some() {
+                Pool4::default()
+            } else {
+                Pool4::everything()
+            },
             timeouts: self.timeouts,
             repairs: Vec::new(),
             unrepaired: None,
@@ -174,6 +190,7 @@ impl Node {
 
     pub(crate) fn start_daemon(&mut self, clock: &Clock, now: u64) {
         self.daemon_back = None;
+        self.since = now;
         self.runs.clear();
         self.datagrams.clear();
         let own = self.own(now);
@@ -200,8 +217,9 @@ impl Node {
     }
 
     /// The daemon dies. Its module's queue may go on or be lost.
-    pub(crate) fn stop_daemon(&mut self, random: &mut Random) {
+    pub(crate) fn stop_daemon(&mut self, now: u64, random: &mut Random) {
         self.engine = None;
+        self.since = now;
         if let Some(kernel) = &mut self.kernel
             && random.permille(500)
         {
@@ -211,6 +229,7 @@ impl Node {
 
     pub(crate) fn add_jool(&mut self, clock: &Clock, now: u64) {
         self.jool_back = None;
+        self.since = now;
         self.told_drops = 0;
         let format = self.version.format();
         self.kernel = Some(Kernel::new(format, self.timeouts, self.capacity));
@@ -222,6 +241,7 @@ impl Node {
 
     pub(crate) fn remove_jool(&mut self, clock: &Clock, now: u64) {
         self.kernel = None;
+        self.since = now;
         self.dump = None;
         self.runs.clear();
         let own = self.own(now);
@@ -238,6 +258,8 @@ impl Node {
         random: &mut Random,
         network: &mut Network,
     ) {
+        self.is_paused = self.is_paused.filter(|until| *until > world_now);
+        self.lacks_pool4 = self.lacks_pool4.filter(|until| *until > world_now);
         let instance = self.instance();
         if self.pause.is_some_and(|(_, _, until)| until <= world_now) {
             self.go_on(world_now);
@@ -256,6 +278,10 @@ impl Node {
             return;
         };
         let instant = clock.at(now);
+        if self.pause.is_none() && self.resync.is_some_and(|at| at <= world_now) {
+            self.resync = None;
+            engine.resync();
+        }
         if let Some(kernel) = &mut self.kernel
             && now.is_multiple_of(FLUSH)
         {

@@ -41,11 +41,19 @@ pub(crate) struct Flow {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
     pub(crate) node: usize,
-    #[expect(dead_code, reason = "is shown when something is wrong")]
     pub(crate) at: u64,
     pub(crate) state: State,
     pub(crate) timer: Timer,
     pub(crate) expires: u64,
+}
+
+/// An operator removed a session from the Jool that translates it.
+#[derive(Clone, Copy, Debug)]
+struct Removal {
+    node: usize,
+    at: u64,
+    /// Its daemon knew all about the session.
+    is_known: bool,
 }
 
 pub(crate) struct World {
@@ -62,6 +70,8 @@ pub(crate) struct World {
     pub(crate) opened: u32,
     pub(crate) paces: (u64, u64),
     pub(crate) changes: BTreeMap<Identity, Vec<Change>>,
+    /// What operators removed from a Jool.
+    removed: BTreeMap<Identity, Removal>,
     pub(crate) stock: bool,
     pub(crate) is_hostile: bool,
     pub(crate) chaos: u64,
@@ -151,6 +161,7 @@ impl World {
             opened: 0,
             paces: random.one(&[(5, 50), (20, 2_000), (200, 12_000)]),
             changes: BTreeMap::new(),
+            removed: BTreeMap::new(),
             stock: random.permille(200),
             is_hostile,
             chaos,
@@ -246,6 +257,12 @@ impl World {
         }
         if let Some(what) = self.disagreement() {
             panic!("seed {}: agreement did not last: {what}", self.seed);
+        }
+        if let Some(what) = self.undone() {
+            panic!(
+                "seed {}: what an operator removed is back: {what}",
+                self.seed
+            );
         }
         if !self.may_be_degraded {
             self.verify();
@@ -378,7 +395,7 @@ impl World {
             match kind {
                 0 if is_up => {
                     self.note(format_args!("daemon {victim} crashes"));
-                    self.nodes[victim].stop_daemon(&mut self.random);
+                    self.nodes[victim].stop_daemon(now, &mut self.random);
                     let back = now + self.random.within(5, 5_000);
                     self.nodes[victim].daemon_back = Some(back);
                 }
@@ -456,6 +473,83 @@ impl World {
                 }
             }
         }
+    }
+
+    /// An operator does something to the Jool of a node.
+    pub(crate) fn operate(&mut self) {
+        if !self.now.is_multiple_of(700) || self.now < 3_000 {
+            return;
+        }
+        let index = self.random.index(self.nodes.len());
+        let (now, node) = (self.now, &mut self.nodes[index]);
+        let (None, Some(kernel), Some(_)) = (node.pause, &mut node.kernel, &node.engine) else {
+            return;
+        };
+        let until = now + self.random.within(50, 3_000);
+        match self.random.within(0, 9) {
+            0 => node.is_paused = Some(until),
+            kind => {
+                // Now and then with all of pool4.
+                let share = if kind == 1 { 1_000 } else { 100 };
+                if kind == 1 {
+                    node.lacks_pool4 = Some(until);
+                }
+                // What was translated just before is told by then.
+                node.resync = Some(now + 1_000);
+                let (since, random, over) = (node.since, &mut self.random, &mut self.changes);
+                let removed = &mut self.removed;
+                kernel.table.retain(|id, known| {
+                    if !random.permille(share) {
+                        return true;
+                    }
+                    // That of another node might be the latest that was announced.
+                    let changes = over.get(id).map_or(&[][..], Vec::as_slice);
+                    let is_own = !changes.is_empty()
+                        && changes
+                            .iter()
+                            .all(|change| change.node == index && change.at > since);
+                    let is_known = is_own && !known.unheard;
+                    let removal = Removal {
+                        node: index,
+                        at: now,
+                        is_known,
+                    };
+                    removed.insert(*id, removal);
+                    for change in over.entry(*id).or_default() {
+                        change.expires = change.expires.min(now);
+                    }
+                    false
+                });
+            }
+        }
+    }
+
+    /// What was removed for good, and is somewhere.
+    fn undone(&self) -> Option<String> {
+        let undisturbed =
+            |removal: &&Removal| removal.is_known && self.nodes[removal.node].since < removal.at;
+        for (id, removal) in &self.removed {
+            let Some(removal) = Some(removal).filter(undisturbed) else {
+                continue;
+            };
+            let changes = self.changes.get(id).map_or(&[][..], Vec::as_slice);
+            if changes.iter().any(|change| change.at >= removal.at) {
+                continue;
+            }
+            for node in &self.nodes {
+                let now = node.own(self.now);
+                let here = node.kernel.as_ref().and_then(|kernel| kernel.find(now, id));
+                if let Some(here) = here
+                    && here.expires > now + SLACK
+                {
+                    let index = node.index;
+                    return Some(format!(
+                        "{id:?}, {removal:?}, is on node {index}: {here:?} {changes:?}"
+                    ));
+                }
+            }
+        }
+        None
     }
 
     fn fail_over(&mut self, group: usize) {
@@ -605,10 +699,10 @@ impl World {
             // Another state that the Jool that translates said last is news, even if it expires sooner
             // than what it said before: a Jool that came back empty, and translated before it was told of the
             // session, does that.
-            let changes = &self.changes;
+            let (changes, removed) = (&self.changes, &self.removed);
             let is_news = |rollback: &Rollback| {
                 let all = changes.get(&rollback.id).map_or(&[][..], Vec::as_slice);
-                if Self::was_over(all, keeps_ended) {
+                if Self::was_over(all, keeps_ended) || removed.contains_key(&rollback.id) {
                     return true;
                 }
                 let last = changes.get(&rollback.id).and_then(|changes| changes.last());

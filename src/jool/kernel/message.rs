@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::jool::Refusal;
+use crate::jool::{Client, Refusal};
 use crate::session::Protocol;
 
 /// Name of the Generic Netlink family.
@@ -42,6 +42,7 @@ pub(super) enum Operation {
     GlobalForeach = 8,
     GlobalUpdate = 9,
     Pool4Foreach = 18,
+    BibForeach = 22,
     SessionForeach = 25,
     JooldAdd = 27,
     JooldAck = 29,
@@ -77,6 +78,20 @@ mod pool4_entry {
     pub(super) const PREFIX: u16 = 5;
     pub(super) const PORT_MIN: u16 = 6;
     pub(super) const PORT_MAX: u16 = 7;
+}
+
+/// Attributes of an entry of the BIB.
+mod bib_entry {
+    pub(super) const SRC6: u16 = 1;
+    pub(super) const SRC4: u16 = 2;
+    pub(super) const PROTO: u16 = 3;
+    pub(super) const STATIC: u16 = 4;
+}
+
+/// Attributes of an address with a port.
+mod transport {
+    pub(super) const ADDRESS: u16 = 1;
+    pub(super) const PORT: u16 = 2;
 }
 
 /// A request under construction; its memory is kept from one to the next.
@@ -341,6 +356,48 @@ pub(super) fn pool4_entry(value: &[u8]) -> Option<(Protocol, Ipv4Addr, u8, (u16,
     };
     let ports = (port(pool4_entry::PORT_MIN)?, port(pool4_entry::PORT_MAX)?);
     Some((protocol, address.into(), length, ports))
+}
+
+/// An address of so many bytes, and its port.
+fn endpoint<const N: usize>(value: &[u8]) -> Option<([u8; N], u16)> {
+    let endpoint = Attributes::new(value);
+    let address = endpoint.find(transport::ADDRESS)?.try_into().ok()?;
+    let port = endpoint.find(transport::PORT)?.try_into().ok()?;
+    Some((address, u16::from_ne_bytes(port)))
+}
+
+/// An entry of the BIB: a mask, and whose it is.
+pub(super) fn bib_entry(value: &[u8]) -> Option<((Ipv4Addr, u16), Client)> {
+    let entry = Attributes::new(value);
+    let (address, port) = endpoint(entry.find(bib_entry::SRC6)?)?;
+    let (mask, mask_port) = endpoint(entry.find(bib_entry::SRC4)?)?;
+    let client = Client {
+        address: Ipv6Addr::from(address),
+        port,
+        is_static: entry
+            .find(bib_entry::STATIC)
+            .is_some_and(|flag| flag != [0]),
+    };
+    Some(((Ipv4Addr::from(mask), mask_port), client))
+}
+
+/// The content of an entry of the BIB, of which only the mask counts: where a reading goes on.
+pub(super) fn bib_offset(protocol: Protocol, (address, port): (Ipv4Addr, u16)) -> Vec<u8> {
+    let endpoint = |kind, address: &[u8], port: u16| {
+        let mut content = Request::default();
+        content.attribute(transport::ADDRESS, address);
+        content.attribute(transport::PORT, &port.to_ne_bytes());
+        (kind, content.bytes)
+    };
+    let mut entry = Request::default();
+    let client = endpoint(bib_entry::SRC6, &[0; 16], 0);
+    let mask = endpoint(bib_entry::SRC4, &address.octets(), port);
+    for (kind, content) in [client, mask] {
+        entry.nested(kind, &content);
+    }
+    entry.attribute(bib_entry::PROTO, &[protocol as u8]);
+    entry.attribute(bib_entry::STATIC, &[0]);
+    entry.bytes
 }
 
 /// A prefix: address (attribute 1) and length (attribute 2).

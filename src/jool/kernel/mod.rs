@@ -17,7 +17,9 @@ use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Counts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version};
+use super::{
+    Client, Counts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version,
+};
 use crate::session::{
     Format, HEADER, Identity, Prefix, Protocol, Reject, Session, State, Timer, parse_run,
 };
@@ -165,6 +167,9 @@ impl Kernel {
 
     /// The number of the counter of all sessions, in every version.
     pub const SESSIONS: u8 = 5;
+    /// Those of the packets that came from IPv6, and from IPv4.
+    const RECEIVED6: u8 = 1;
+    const RECEIVED4: u8 = 2;
 
     fn forget_family(&mut self) {
         self.version = None;
@@ -375,9 +380,12 @@ impl Jool for Kernel {
         };
         let mut sessions = None;
         let mut drops = None;
-        self.counters(Self::SESSIONS, |counter, value| {
+        let mut packets = 0;
+        self.counters(Self::RECEIVED6, |counter, value| {
             if counter == Self::SESSIONS {
                 sessions = Some(value);
+            } else if matches!(counter, Self::RECEIVED6 | Self::RECEIVED4) {
+                packets += value;
             } else if dropped == Some(counter) {
                 drops = Some(value);
             }
@@ -388,6 +396,7 @@ impl Jool for Kernel {
         }
         Ok(Counts {
             sessions: sessions.ok_or(LACKS_COUNTER)?,
+            packets,
             dropped: drops,
         })
     }
@@ -456,6 +465,25 @@ impl Jool for Kernel {
         self.begin(Operation::JooldAdd)?
             .nested(root::SESSION_ENTRIES, run);
         self.execute().map(drop)
+    }
+
+    fn client_of(&mut self, mask: &Identity) -> Result<Option<Client>, Refusal> {
+        // The module goes on behind what it is given, whether or not there is such an entry.
+        let wanted = (mask.src4, mask.src4_port);
+        let before = match mask.src4_port.checked_sub(1) {
+            Some(port) => (mask.src4, port),
+            None => (mask.src4.to_bits().wrapping_sub(1).into(), u16::MAX),
+        };
+        let offset = message::bib_offset(mask.protocol, before);
+        let request = self.begin(Operation::BibForeach)?;
+        request.attribute(root::PROTO, &[mask.protocol as u8]);
+        request.nested(root::OFFSET, &offset);
+        let mut entries = self.ask()?.attributes;
+        let found = entries.find_map(|(_, entry)| {
+            let (mask, client) = message::bib_entry(entry)?;
+            (mask == wanted).then_some(client)
+        });
+        Ok(found)
     }
 
     fn dump(

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::jool::Instance;
+use crate::jool::{Client, Instance};
 use crate::replication::event::{Audit, Event};
 use crate::replication::local::{Attached, Phase, Walk};
-use crate::session::Session;
+use crate::session::{Identity, Session};
 
 use super::Engine;
 
@@ -32,6 +32,7 @@ impl Engine {
         }
         self.local.is_attached = true;
         self.audit.wanted = true;
+        self.audit.is_new = true;
         if self.join.phase == Phase::Fresh {
             self.join.begin(now);
         } else {
@@ -40,6 +41,12 @@ impl Engine {
         }
         self.judge(now);
         self.hellos.at_once(now);
+    }
+
+    /// Our own Jool is another instance since a moment ago, and an empty one, with the settings of the one before.
+    /// A reading of its table that was under way has to end as incomplete.
+    pub fn handle_replaced(&mut self) {
+        self.audit.is_replaced();
     }
 
     /// Our own Jool is gone, and with it what was meant for it: it is told everything when it is
@@ -145,6 +152,19 @@ impl Engine {
         self.ledger.sessions() as u64
     }
 
+    /// A session that our own Jool does not take, of which [`crate::jool::Jool::client_of`] is to be asked.
+    pub fn unexplained(&self) -> Option<Identity> {
+        self.audit.unexplained()
+    }
+
+    /// Who has the mask of that session in our own Jool; `None`: nobody, or it cannot be told.
+    pub fn explain(&mut self, id: Identity, client: Option<Client>) {
+        if self.audit.explain(id, client) {
+            self.events
+                .tell(Event::NotTaken(self.audit.refuses.to_string()));
+        }
+    }
+
     /// Whether our own Jool's table is to be read now, from the beginning, with
     /// [`Engine::begin_audit`], [`Engine::handle_dumped`] for each session and
     /// [`Engine::end_audit`].
@@ -206,6 +226,15 @@ impl Engine {
             injected: found.injected,
         };
         self.last_audit = Some(audit);
+        self.counters.removed += found.removed;
+        if found.removed > 0 {
+            self.events.tell(Event::Removed {
+                sessions: found.removed,
+            });
+        }
+        if found.takes_all_again {
+            self.events.tell(Event::NotTaken(String::new()));
+        }
         if found.is_told {
             self.events.tell(Event::Audited(audit));
         }

@@ -164,7 +164,13 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock(now);
         let walks = &mut self.walks;
-        let over = walks.step(now, &mut self.ledger, &mut self.own_log, &mut self.audit);
+        let over = walks.step(
+            now,
+            &mut self.ledger,
+            &mut self.own_log,
+            &mut self.audit,
+            self.group.logs.keys(),
+        );
         match over {
             Some(Walk::Reinject) => self.finish_audit(now),
             Some(Walk::AnnounceAdopted | Walk::OwnAdopted) => {

@@ -1,6 +1,12 @@
 //! Comparisons of our own Jool's table with ours: at the start, when something was lost between the
 //! two, and now and then.
 
+use std::fmt;
+
+use crate::jool::Client;
+use crate::replication::store::Missing;
+use crate::session::{Identity, Protocol};
+
 /// How often our own Jool's table is compared with ours for no reason.
 const AUDIT_INTERVAL: u64 = 300_000;
 /// How soon after our own Jool refused something.
@@ -27,8 +33,82 @@ pub(crate) struct AuditState {
     pub(crate) due: u64,
     found: u64,
     announced_before: u64,
-    pub(crate) missing: u64,
+    /// Our own Jool is another instance than when it was last compared: what is not there was not removed.
+    pub(crate) is_new: bool,
+    given: u64,
+    removed: u64,
+    not_taken: NotTaken,
+    /// The next one is made to see whether our own Jool took what it was given.
+    looks_again: bool,
+    /// What the last one found that our own Jool does not take.
+    pub(crate) refuses: NotTaken,
 }
+
+/// Sessions that our own Jool was given and has not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NotTaken {
+    pub(crate) count: u64,
+    /// Some of them, and who has their masks, once that is known.
+    examples: Vec<(Identity, Option<Option<Client>>)>,
+}
+
+impl NotTaken {
+    fn add(&mut self, id: Identity) {
+        self.count += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push((id, None));
+        }
+    }
+
+    /// What it is about, whoever has the masks.
+    fn ids(&self) -> impl Iterator<Item = Identity> {
+        self.examples.iter().map(|(id, _)| *id)
+    }
+}
+
+impl fmt::Display for NotTaken {
+    /// A sentence; nothing if all is taken.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let plural = if self.count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "our own Jool does not take {} session{plural} of the other nodes",
+            self.count
+        )?;
+        for (index, (id, client)) in self.examples.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { "; " })?;
+            let protocol = match id.protocol {
+                Protocol::Tcp => "TCP",
+                Protocol::Udp => "UDP",
+                Protocol::Icmp => "ICMP",
+            };
+            let mask = format!("{protocol} mask {}#{}", id.src4, id.src4_port);
+            let whose = format!("{}#{}", id.src6, id.src6_port);
+            match client.flatten() {
+                Some(client) if (client.address, client.port) != (id.src6, id.src6_port) => {
+                    let how = if client.is_static {
+                        ", by a static BIB entry"
+                    } else {
+                        ""
+                    };
+                    let (address, port) = (client.address, client.port);
+                    write!(
+                        f,
+                        "{mask}, there of {whose}, is that of {address}#{port} here{how}"
+                    )?;
+                }
+                _ => write!(f, "{mask} of {whose}, which may have another one here")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So many examples are kept.
+const EXAMPLES: usize = 3;
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +119,12 @@ pub(crate) struct Found {
     pub(crate) sessions: u64,
     /// Of those, announced since.
     pub(crate) announced: u64,
-    /// Sessions that our own Jool had not.
+    /// Sessions that our own Jool had not, and was given.
     pub(crate) injected: u64,
+    /// Sessions that somebody had removed from it.
+    pub(crate) removed: u64,
+    /// There was something that it did not take, and is not any more.
+    pub(crate) takes_all_again: bool,
     /// Something had been lost, or somebody wanted to know.
     pub(crate) is_told: bool,
 }
@@ -75,14 +159,49 @@ impl AuditState {
         self.running = Some(now);
         self.refused = false;
         self.finds_loss |= std::mem::take(&mut self.loss_known);
-        self.found = 0;
-        self.missing = 0;
+        (self.found, self.given, self.removed) = (0, 0, 0);
+        self.not_taken = NotTaken::default();
         self.announced_before = announced;
     }
 
     /// A session was read.
     pub(crate) fn finds(&mut self) {
         self.found += 1;
+    }
+
+    /// What became of a session that may not have been.
+    pub(crate) fn misses(&mut self, missing: Missing) {
+        match missing {
+            Missing::Not => {}
+            Missing::Removed => self.removed += 1,
+            Missing::Given => self.given += 1,
+            Missing::NotTaken(id) => {
+                self.given += 1;
+                self.not_taken.add(id);
+            }
+        }
+    }
+
+    /// A session that our own Jool does not take, of which it is to be found out who has its mask.
+    pub(crate) fn unexplained(&self) -> Option<Identity> {
+        let mut examples = self.refuses.examples.iter();
+        examples.find_map(|(id, client)| client.is_none().then_some(*id))
+    }
+
+    /// That has been found out. Says whether nothing is left to be.
+    pub(crate) fn explain(&mut self, id: Identity, client: Option<Client>) -> bool {
+        for (example, known) in &mut self.refuses.examples {
+            if *example == id {
+                *known = Some(client);
+            }
+        }
+        self.unexplained().is_none()
+    }
+
+    /// Our own Jool is another instance, and an empty one.
+    pub(crate) fn is_replaced(&mut self) {
+        self.is_new = true;
+        self.has_lost();
     }
 
     /// The reading broke off.
@@ -95,17 +214,31 @@ impl AuditState {
     pub(crate) fn finish(&mut self, now: u64, announced: u64, counts_drops: bool) -> Option<Found> {
         let began = self.running.take()?;
         let had_reason = std::mem::take(&mut self.finds_loss);
+        // It may not take what it was given.
+        self.looks_again = !self.looks_again && self.given > self.not_taken.count;
         self.due = now
             + match counts_drops {
-                _ if self.refused => AUDIT_SOON,
+                _ if self.refused || self.looks_again => AUDIT_SOON,
+                // An operator may have mended it.
+                true if self.not_taken.count > 0 => AUDIT_INTERVAL_BLIND,
                 true => AUDIT_INTERVAL,
                 false => AUDIT_INTERVAL_BLIND,
             };
+        self.is_new = false;
+        let refuses = std::mem::take(&mut self.not_taken);
+        let is_same = refuses.ids().eq(self.refuses.ids());
+        if is_same {
+            self.refuses.count = refuses.count;
+        } else {
+            self.refuses = refuses;
+        }
         Some(Found {
             began,
             sessions: self.found,
             announced: announced.saturating_sub(self.announced_before),
-            injected: self.missing,
+            injected: self.given,
+            removed: self.removed,
+            takes_all_again: !is_same && self.refuses.count == 0,
             is_told: std::mem::take(&mut self.asked_for) || had_reason,
         })
     }

@@ -105,18 +105,21 @@ impl Local {
             let Some((slot, session)) = ledger.next_injection(now, run.is_empty()) else {
                 break;
             };
-            if !jool.pool4.masks(&session.id) {
+            // What has ended is told of in any case: our own Jool may have it from before pool4 was changed.
+            if !session.has_ended() && !jool.pool4.masks(&session.id) {
                 // One that is empty is told of as soon as it is not.
                 if !jool.pool4.is_empty() && self.doubtful.len() < MAX_DOUBTFUL {
                     self.doubtful.push(slot.0);
                 } else {
                     counters.received_rejects.count(Reject::Pool4);
                 }
+                ledger.was_not_given(slot);
             } else if expressible {
                 format.write(&session, &jool.pool6, run);
                 counters.injected_records += 1;
             } else {
                 counters.inexpressible += 1;
+                ledger.was_not_given(slot);
             }
         }
         !run.is_empty()

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::replication::store::{ADOPTED, Ledger, OWN, OwnLog, Place};
+use crate::replication::wire::LogKey;
 use crate::session::Slot;
 
 use super::AuditState;
@@ -54,12 +55,13 @@ impl Walks {
         ledger: &mut Ledger,
         own_log: &mut OwnLog,
         audit: &mut AuditState,
+        logs: &[LogKey],
     ) -> Option<Walk> {
         let (walk, from) = self.0.pop_front()?;
         let end = from.saturating_add(STRIDE).min(ledger.table.slots());
         for slot in (from..end).map(Slot) {
             match walk {
-                Walk::Reinject => audit.missing += u64::from(ledger.audit(now, slot)),
+                Walk::Reinject => audit.misses(ledger.audit(now, slot, logs, !audit.is_new)),
                 Walk::AnnounceAdopted => {
                     ledger.announce(now, slot, Some(ADOPTED));
                 }

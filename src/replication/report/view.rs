@@ -52,6 +52,7 @@ impl View<'_> {
 
     fn is_degraded(&self) -> bool {
         self.is_incomplete()
+            || self.audit.refuses.count > 0
             || self.group.has_namesake(self.now)
             || self.group.logs.iter().any(|(_, log)| log.lacks())
     }
@@ -82,6 +83,9 @@ impl View<'_> {
         }
         if self.audit.refused {
             reasons.push("Jool refused sessions, its table will be compared soon".to_owned());
+        }
+        if self.audit.refuses.count > 0 {
+            reasons.push(self.audit.refuses.to_string());
         }
         if self.audit.lacks() {
             reasons.push(

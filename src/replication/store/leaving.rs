@@ -1,13 +1,9 @@
 //! What is still to be told: to the other nodes, and to our own Jool.
 
-use crate::session::Marks;
-use crate::session::{Entry, Protocol, Session, Slot, Stamp, Timer};
+use crate::session::{ENDED, Entry, Marks, Protocol, Session, Slot, Stamp, Timer};
 
 use super::Ledger;
 use super::record::{OWN, Place};
-
-/// The lifetime that Jools are told of a session that has ended, in milliseconds: a jiffy of theirs.
-const SHORTEST: u32 = 1;
 
 impl Ledger {
     /// The others are told of a session again, as soon as it is its turn.
@@ -35,7 +31,7 @@ impl Ledger {
                 if !entry.ends_early() {
                     continue;
                 }
-                session.lifetime = SHORTEST;
+                session.lifetime = ENDED;
             }
             self.put(slot, Place { log: OWN, seq });
             if let Some(entry) = self.table.get_mut(slot) {
@@ -74,7 +70,7 @@ impl Ledger {
                     continue;
                 }
                 // It ended while it waited: Jool may have it as it was before, for hours.
-                session.lifetime = SHORTEST;
+                session.lifetime = ENDED;
             }
             return Some((slot, session));
         }

@@ -60,7 +60,7 @@ pub(crate) struct Ledger {
     pub(super) timeouts: Timeouts,
     pub(crate) clock: SharedClock,
     /// Our own log.
-    own: LogKey,
+    pub(super) own: LogKey,
     /// Longest time between two announcements of a session with traffic.
     refresh: u64,
     /// By how much what is later may seem earlier, in milliseconds.
@@ -383,11 +383,18 @@ impl Ledger {
         is_meant
     }
 
+    /// Whether what has ended did so at once, since somebody removed it, not some time after it was closed.
+    pub(super) fn was_removed(&self, entry: &Entry) -> bool {
+        let lived = self.clock.at(entry.expires).since(entry.announced);
+        entry.ends_early() && lived < i64::from(self.timeouts.tcp_transitory / 2)
+    }
+
     /// Takes out expired sessions among the next so many slots. Not those that our own Jool, if there is
     /// one, is yet to be told of; and not those that have ended while another node may think that they
     /// live.
     pub(crate) fn sweep(&mut self, now: u64, slots: u32, has_jool: bool, told: &Told) {
         let longest = u64::from(self.timeouts.longest());
+        let known = u64::from(self.timeouts.tcp_transitory / 2);
         for _ in 0..slots.min(self.table.slots()) {
             if self.sweep >= self.table.slots() {
                 self.sweep = 0;
@@ -398,7 +405,10 @@ impl Ledger {
                 continue;
             };
             let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
-            if entry.ends_early() && !told.has(entry) && now < entry.expires + longest {
+            // What is closed lives for a while, and is known by that; what somebody removed is not.
+            let is_new = self.was_removed(entry) && now < entry.expires + known;
+            let is_needed = is_new || !told.has(entry);
+            if entry.ends_early() && is_needed && now < entry.expires + longest {
                 self.set_ended(slot, true);
             } else if !waits || !has_jool {
                 self.remove(slot);

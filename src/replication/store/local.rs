@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::session::{Entry, Key, Marks, Session, Slot, State};
+use crate::replication::wire::LogKey;
+use crate::session::{Entry, Identity, Key, Marks, Protocol, Session, Slot, State, Timer};
 
 use super::Ledger;
 use super::ledger::{Known, SLIGHT};
@@ -10,6 +11,19 @@ use super::record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local, is_unchange
 
 /// How long a record may have waited in our own Jool's queue, in milliseconds, at least.
 const LATE: i64 = 2_000;
+
+/// What becomes of a session that a comparison did not find in our own Jool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It was found, or is about to be given, or there is none.
+    Not,
+    /// Our own Jool is given it.
+    Given,
+    /// Likewise, and it had been given it by the comparison before.
+    NotTaken(Identity),
+    /// Somebody removed it, which ends it.
+    Removed,
+}
 
 impl Ledger {
     /// A record from our own Jool; says whether it is to be announced. Most are not: only what is
@@ -22,6 +36,7 @@ impl Ledger {
             Known::Ended(slot) => return self.opens_again(now, slot, record),
             Known::Nothing => {
                 let slot = self.insert(now, key, record);
+                self.is_in_jool(slot);
                 return self.announce.push(&mut self.table, slot);
             }
         };
@@ -93,6 +108,8 @@ impl Ledger {
         entry.expires = expires;
         entry.marks.set(Marks::READ, false);
         entry.marks.set(Marks::SEEN, seen);
+        entry.marks.set(Marks::IN_JOOL, true);
+        entry.marks.set(Marks::GIVEN, false);
         entry
             .marks
             .set(Marks::LOCAL, !matches!(entry.log, OWN | ADOPTED));
@@ -126,6 +143,7 @@ impl Ledger {
         };
         entry.marks.set(Marks::SEEN, self.seen);
         let entry = *entry;
+        self.is_in_jool(slot);
         match self.compare(now, &record, &entry) {
             Ordering::Greater => {
                 self.is_told(slot);
@@ -165,7 +183,9 @@ impl Ledger {
         let expires = now + u64::from(session.lifetime);
         if entry.expires <= now {
             // It ended a moment later there, or was opened again, or was never told that it ended.
+            let was_removed = self.was_removed(entry);
             return match order(session, *at, entry, entry.announced) {
+                Ordering::Greater if was_removed => Ordering::Greater,
                 Ordering::Greater if at.since(entry.announced) > LATE => Ordering::Greater,
                 _ if is_unchanged(session, entry) && u64::from(session.lifetime) <= SLIGHT => {
                     Ordering::Equal
@@ -192,6 +212,22 @@ impl Ledger {
     fn was_read(&mut self, slot: Slot) {
         if let Some(entry) = self.table.get_mut(slot) {
             entry.marks.set(Marks::READ, true);
+        }
+        self.is_in_jool(slot);
+    }
+
+    /// Our own Jool was seen to have a session.
+    fn is_in_jool(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.marks.set(Marks::IN_JOOL, true);
+            entry.marks.set(Marks::GIVEN, false);
+        }
+    }
+
+    /// A session that our own Jool lacks could not be given to it.
+    pub(crate) fn was_not_given(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.marks.set(Marks::GIVEN, false);
         }
     }
 
@@ -223,16 +259,58 @@ impl Ledger {
         self.lacks_given_up && self.fits && has_room
     }
 
-    /// A comparison is over, as far as this slot is concerned: if its session was not seen, our own Jool
-    /// is told. Says whether it was.
-    pub(crate) fn audit(&mut self, now: u64, slot: Slot) -> bool {
-        let seen = self.seen;
+    /// A comparison is over, as far as this slot is concerned. `logs`: whose the logs are, by our numbers of
+    /// them. `same`: our own Jool is the instance that it was.
+    pub(crate) fn audit(&mut self, now: u64, slot: Slot, logs: &[LogKey], same: bool) -> Missing {
+        let (seen, own) = (self.seen, self.own.node);
         let Some(entry) = self.table.get_mut(slot) else {
-            return false;
+            return Missing::Not;
         };
         if !entry.marks.set(Marks::SEEN, seen) || entry.expires <= now {
-            return false;
+            return Missing::Not;
         }
-        self.inject.push(&mut self.table, slot)
+        let was_there = entry.marks.set(Marks::IN_JOOL, false);
+        let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
+        let log = logs.get(usize::from(entry.log));
+        let is_own = is_local(entry) || log.is_some_and(|log| log.node == own);
+        // Jool itself may have been that much quicker.
+        let has_time = entry.expires > now + SLIGHT;
+        if same && was_there && is_own && has_time && !waits {
+            self.end(now, slot);
+            return Missing::Removed;
+        }
+        if waits {
+            return Missing::Not;
+        }
+        let was_given = !entry.marks.set(Marks::GIVEN, true);
+        let id = entry.id;
+        self.inject.push(&mut self.table, slot);
+        if was_given {
+            Missing::NotTaken(id)
+        } else {
+            Missing::Given
+        }
+    }
+
+    /// A session that our own Jool translated was removed from it: so it has ended, for all.
+    fn end(&mut self, now: u64, slot: Slot) {
+        let at = self.clock.at(now);
+        let Some(entry) = self.table.get_mut(slot) else {
+            return;
+        };
+        entry.timer = Timer::Transitory;
+        // Another state in any case: in the same one, what lives for longer is later.
+        entry.state = match (entry.id.protocol, entry.state) {
+            (Protocol::Tcp, State::V4FinV6FinRcv) => State::Trans,
+            (Protocol::Tcp, _) => State::V4FinV6FinRcv,
+            (_, state) => state,
+        };
+        entry.expires = now;
+        entry.announced = at.latest(entry.announced.plus(1));
+        let announced = entry.announced;
+        self.clock.reach(now, announced);
+        self.put(slot, Place::NEXT);
+        self.set_ended(slot, true);
+        self.announce.push(&mut self.table, slot);
     }
 }

@@ -12,6 +12,7 @@ mod record;
 
 pub(crate) use digest::{Buckets, Digest, HORIZON};
 pub(crate) use ledger::{Ledger, STOCK_DELAY, TOGETHER, Told};
+pub(crate) use local::Missing;
 pub(crate) use own_log::{OwnLog, RING};
 pub(crate) use received::{Outcome, Way};
 pub(crate) use record::{ADOPTED, OWN, Place, Record, UNLOGGED, is_local};

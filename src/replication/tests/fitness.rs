@@ -22,6 +22,7 @@ fn add(group: &mut Group, node: u64, settings: Settings) {
     engine.handle_attached(at, &instance("4.1.13"));
     group.engines.push((node, engine));
     group.told.push(Vec::new());
+    group.tables.push(BTreeMap::new());
 }
 
 fn fitness(group: &mut Group, node: u64) -> Fitness {
@@ -338,10 +339,12 @@ fn a_node_that_stood_still_is_not_fit_before_it_has_caught_up() {
     group.local(1, &many(100));
     group.run(500);
     let (frozen, told) = (group.engines.remove(0), group.told.remove(0));
+    let table = group.tables.remove(0);
     group.run(4000);
     thousands(&mut group, 2, 16, 1000);
     group.engines.push(frozen);
     group.told.push(told);
+    group.tables.push(table);
     is_fit_only_with_everything(&mut group, 1, 3000);
     assert_eq!(fitness(&mut group, 1), Fitness::Synced);
 }

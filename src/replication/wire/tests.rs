@@ -91,7 +91,8 @@ fn a_frame_of_each_kind_is_these_bytes() {
     hello().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6402010000{HEAD_A}000000000000000502052805ac00000007\
-         04010d00000100000000000300000001000000020000000302616201{LOG_B}00000000000000040000000000000006"
+         04010d00000100000000000300000001000000020000000302616207{}01{LOG_B}00000000000000040000000000000006",
+        hex(b"default")
     );
     assert_eq!(hex(&frame), expected);
     frame.clear();
@@ -245,6 +246,8 @@ fn the_end_of_a_session_is_a_record_without_a_lifetime() {
     writer.begin(MAX_FRAME);
     let session = Session {
         lifetime: 0,
+        // Nobody waited for its timeout.
+        timer: crate::session::Timer::Transitory,
         ..udp(1)
     };
     let ended = Replayed {
