@@ -45,6 +45,7 @@ fn instance() -> Instance {
         version: Version::NEWEST,
         format: Format::Flat40,
         pool6: Prefix::WELL_KNOWN,
+        settings: Vec::new(),
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
         is_paused: false,

@@ -120,6 +120,7 @@ fn instance(version: Version) -> Instance {
         version,
         format: version.format(),
         pool6: Prefix::WELL_KNOWN,
+        settings: Vec::new(),
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
         is_paused: false,

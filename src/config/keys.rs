@@ -163,8 +163,8 @@ pub(super) const ALONE_WAIT: Key = Key {
 };
 pub(super) const ACCEPT_DIFFERENCES: Key = Key {
     name: "accept differences",
-    accepts: "an array of \"pool6\", \"pool4\" and \"timeouts\"",
-    default: r#"["timeouts"]"#,
+    accepts: "an array of \"pool6\", \"pool4\", \"timeouts\", \"settings\" and \"static BIB\"",
+    default: r#"["timeouts", "settings", "static BIB"]"#,
     meaning: "Settings of Jool that may differ between nodes that are fit.",
     stock: false,
 };

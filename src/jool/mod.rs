@@ -6,7 +6,7 @@ mod version;
 
 use std::fmt;
 use std::io;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::session::{Format, Identity, Pool4, Prefix, Protocol, Reject, Session, Timeouts};
@@ -53,6 +53,14 @@ pub trait Jool {
     /// take that. `None`: nobody.
     fn client_of(&mut self, mask: &Identity) -> Result<Option<Client>, Refusal>;
 
+    /// Reads one page of the BIB, from behind a mask on, and says whether there are more.
+    fn dump_bib(
+        &mut self,
+        protocol: Protocol,
+        after: Option<Mask>,
+        page: impl FnMut(Mask, Client),
+    ) -> Result<bool, Refusal>;
+
     /// Reads one page of the table, from behind a session on, and says whether there are more.
     fn dump(
         &mut self,
@@ -92,6 +100,9 @@ pub struct Instance {
     pub is_paused: bool,
     /// The session timeouts.
     pub timeouts: Timeouts,
+    /// What else decides how packets are translated, and which: the module's numbers and values, only to be
+    /// compared.
+    pub settings: Vec<u8>,
     /// What had to be set, because it was otherwise.
     pub repairs: Vec<Repair>,
     /// Why something else could not be set, in Jool's words. Sessions go on all the same.
@@ -136,6 +147,9 @@ impl fmt::Display for Repair {
         write!(f, "{} from {} to {}", self.setting, self.found, self.set)
     }
 }
+
+/// What a client looks like to IPv4: an address of pool4, and a port or ICMP identifier.
+pub type Mask = (Ipv4Addr, u16);
 
 /// A client that has a mask: an entry of the module's BIB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

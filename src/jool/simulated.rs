@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::{
-    Client, Counts as ModuleCounts, Instance, Jool, Received, Refusal, Repair, Settings,
+    Client, Counts as ModuleCounts, Instance, Jool, Mask, Received, Refusal, Repair, Settings,
     Unavailable, Version,
 };
 use crate::session::parse_run;
@@ -461,6 +461,7 @@ impl Jool for Simulated {
             pool6: Prefix::WELL_KNOWN,
             pool4: pool4(),
             is_paused: module.paused,
+            settings: Vec::new(),
             timeouts: module.timeouts,
             repairs,
             unrepaired: None,
@@ -549,6 +550,25 @@ impl Jool for Simulated {
         }
         module.add(run, Instant::now());
         Ok(())
+    }
+
+    fn dump_bib(
+        &mut self,
+        protocol: Protocol,
+        after: Option<Mask>,
+        mut page: impl FnMut(Mask, Client),
+    ) -> Result<bool, Refusal> {
+        let module = self.module.lock();
+        let of_protocol = module
+            .reserved
+            .iter()
+            .filter(|((it, ..), _)| *it == protocol);
+        for ((_, address, port), client) in of_protocol {
+            if after.is_none_or(|after| after < (*address, *port)) {
+                page((*address, *port), *client);
+            }
+        }
+        Ok(false)
     }
 
     fn dump(

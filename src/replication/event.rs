@@ -18,11 +18,26 @@ pub enum Difference {
     Pool4,
     /// The session timeouts.
     Timeouts,
+    /// What else decides how packets are translated, and which.
+    Settings,
+    /// The masks that an operator gave to clients.
+    StaticBib,
 }
+
+/// A digest of each [`Difference`], in the order of [`Difference::ALL`]; 0: not known yet.
+pub(crate) type Digests = [u32; Difference::ALL.len()];
 
 impl Difference {
     /// All, in the order of the digests in a hello.
-    pub const ALL: [Self; 3] = [Self::Pool6, Self::Pool4, Self::Timeouts];
+    pub const ALL: [Self; 5] = [
+        Self::Pool6,
+        Self::Pool4,
+        Self::Timeouts,
+        Self::Settings,
+        Self::StaticBib,
+    ];
+    /// How many of these, the first, decide which sessions a Jool takes, and for how long.
+    pub(crate) const OF_SESSIONS: usize = 3;
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -30,6 +45,8 @@ impl Difference {
             Self::Pool6 => "pool6",
             Self::Pool4 => "pool4",
             Self::Timeouts => "timeouts",
+            Self::Settings => "settings",
+            Self::StaticBib => "static BIB",
         }
     }
 }

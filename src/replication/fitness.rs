@@ -64,7 +64,11 @@ impl Default for Policy {
         Self {
             failback: Failback::Auto,
             alone_wait: Duration::from_secs(60),
-            accepted: vec![Difference::Timeouts],
+            accepted: vec![
+                Difference::Timeouts,
+                Difference::Settings,
+                Difference::StaticBib,
+            ],
         }
     }
 }

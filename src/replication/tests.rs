@@ -30,6 +30,7 @@ fn instance(version: &str) -> Instance {
         pool6: Prefix::WELL_KNOWN,
         is_paused: false,
         pool4: Pool4::everything(),
+        settings: Vec::new(),
         timeouts: Timeouts::default(),
         repairs: Vec::new(),
         unrepaired: None,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::attachment::CHECK_INTERVAL;
-use crate::jool::{Jool, Refusal};
+use crate::jool::{Client, Jool, Mask, Refusal};
 use crate::replication::Engine;
 use crate::session::{Identity, Protocol};
 
@@ -25,6 +25,10 @@ struct Reading {
     began: Instant,
     protocols: &'static [Protocol],
     after: Option<Identity>,
+    /// What of the BIB is to be read after that, from where on, and what of it is static.
+    bib: &'static [Protocol],
+    after_mask: Option<Mask>,
+    static_bib: Vec<(Protocol, Mask, Client)>,
     /// Sessions that are none, as far as we can read them.
     rejected: u64,
 }
@@ -51,6 +55,9 @@ impl TableReader {
                 began: now,
                 protocols: &Protocol::ALL,
                 after: None,
+                bib: &Protocol::ALL,
+                after_mask: None,
+                static_bib: Vec::new(),
                 rejected: 0,
             });
         }
@@ -61,6 +68,7 @@ impl TableReader {
             match reading.page(now, jool, engine) {
                 Ok(true) => {}
                 Ok(false) => {
+                    engine.handle_static_bib(&reading.static_bib);
                     self.is_read = true;
                     // A Jool that goes on dropping must not be kept busy with that alone.
                     let took = now.saturating_duration_since(reading.began);
@@ -108,11 +116,38 @@ impl Reading {
         jool: &mut impl Jool,
         engine: &mut Engine,
     ) -> Result<bool, Refusal> {
+        Ok(self.sessions(now, jool, engine)? || self.bib(jool)?)
+    }
+
+    /// Reads the next page of the BIB.
+    fn bib(&mut self, jool: &mut impl Jool) -> Result<bool, Refusal> {
+        let Some((protocol, others)) = self.bib.split_first() else {
+            return Ok(false);
+        };
+        let last = self.after_mask;
+        let more = jool.dump_bib(*protocol, last, |mask, client| {
+            self.after_mask = Some(mask);
+            if client.is_static {
+                self.static_bib.push((*protocol, mask, client));
+            }
+        })?;
+        if !more || self.after_mask == last {
+            (self.bib, self.after_mask) = (others, None);
+        }
+        Ok(true)
+    }
+
+    /// Reads the next page of the sessions.
+    fn sessions(
+        &mut self,
+        now: Instant,
+        jool: &mut impl Jool,
+        engine: &mut Engine,
+    ) -> Result<bool, Refusal> {
         let Some((protocol, others)) = self.protocols.split_first() else {
-            if self.rejected > 0 {
+            if std::mem::take(&mut self.rejected) > 0 {
                 warn!(
-                    "{} sessions of our own Jool cannot be understood, so no other node has them",
-                    self.rejected
+                    "there are sessions of our own Jool that cannot be understood: no other node has them"
                 );
             }
             return Ok(false);

@@ -132,6 +132,7 @@ impl Lab {
             pool6: Prefix::WELL_KNOWN,
             is_paused: false,
             pool4: Pool4::everything(),
+            settings: Vec::new(),
             timeouts: Timeouts::default(),
             repairs: Vec::new(),
             unrepaired: None,

@@ -182,6 +182,7 @@ impl Node {
             } else {
                 Pool4::everything()
             },
+            settings: Vec::new(),
             timeouts: self.timeouts,
             repairs: Vec::new(),
             unrepaired: None,

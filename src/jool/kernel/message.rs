@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::jool::{Client, Refusal};
+use crate::jool::{Client, Mask, Refusal};
 use crate::session::Protocol;
 
 /// Name of the Generic Netlink family.
@@ -61,6 +61,10 @@ pub(super) mod root {
 pub(super) mod global {
     pub(in super::super) const MANUALLY_ENABLED: u16 = 1;
     pub(in super::super) const POOL6: u16 = 2;
+    /// What decides how packets are translated, and which: from lowest-ipv6-mtu to mtu-plateaus without the
+    /// debugging, and from address-dependent-filtering to the handling of RST. Which sessions there are, and
+    /// what is logged of them, stands apart.
+    pub(in super::super) const TRANSLATION: [u16; 11] = [3, 5, 6, 7, 8, 14, 15, 16, 17, 18, 19];
     pub(in super::super) const TCP_EST_TIMEOUT: u16 = 20;
     pub(in super::super) const TCP_TRANS_TIMEOUT: u16 = 21;
     pub(in super::super) const UDP_TIMEOUT: u16 = 22;
@@ -367,7 +371,7 @@ fn endpoint<const N: usize>(value: &[u8]) -> Option<([u8; N], u16)> {
 }
 
 /// An entry of the BIB: a mask, and whose it is.
-pub(super) fn bib_entry(value: &[u8]) -> Option<((Ipv4Addr, u16), Client)> {
+pub(super) fn bib_entry(value: &[u8]) -> Option<(Mask, Client)> {
     let entry = Attributes::new(value);
     let (address, port) = endpoint(entry.find(bib_entry::SRC6)?)?;
     let (mask, mask_port) = endpoint(entry.find(bib_entry::SRC4)?)?;
@@ -382,7 +386,7 @@ pub(super) fn bib_entry(value: &[u8]) -> Option<((Ipv4Addr, u16), Client)> {
 }
 
 /// The content of an entry of the BIB, of which only the mask counts: where a reading goes on.
-pub(super) fn bib_offset(protocol: Protocol, (address, port): (Ipv4Addr, u16)) -> Vec<u8> {
+pub(super) fn bib_offset(protocol: Protocol, (address, port): Mask) -> Vec<u8> {
     let endpoint = |kind, address: &[u8], port: u16| {
         let mut content = Request::default();
         content.attribute(transport::ADDRESS, address);

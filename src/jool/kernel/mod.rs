@@ -18,7 +18,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::{
-    Client, Counts, Instance, Jool, Received, Refusal, Repair, Settings, Unavailable, Version,
+    Client, Counts, Instance, Jool, Mask, Received, Refusal, Repair, Settings, Unavailable, Version,
 };
 use crate::session::{
     Format, HEADER, Identity, Prefix, Protocol, Reject, Session, State, Timer, parse_run,
@@ -474,16 +474,33 @@ impl Jool for Kernel {
             Some(port) => (mask.src4, port),
             None => (mask.src4.to_bits().wrapping_sub(1).into(), u16::MAX),
         };
-        let offset = message::bib_offset(mask.protocol, before);
-        let request = self.begin(Operation::BibForeach)?;
-        request.attribute(root::PROTO, &[mask.protocol as u8]);
-        request.nested(root::OFFSET, &offset);
-        let mut entries = self.ask()?.attributes;
-        let found = entries.find_map(|(_, entry)| {
-            let (mask, client) = message::bib_entry(entry)?;
-            (mask == wanted).then_some(client)
-        });
+        let mut found = None;
+        self.dump_bib(mask.protocol, Some(before), |mask, client| {
+            if mask == wanted {
+                found = Some(client);
+            }
+        })?;
         Ok(found)
+    }
+
+    fn dump_bib(
+        &mut self,
+        protocol: Protocol,
+        after: Option<Mask>,
+        mut page: impl FnMut(Mask, Client),
+    ) -> Result<bool, Refusal> {
+        let request = self.begin(Operation::BibForeach)?;
+        request.attribute(root::PROTO, &[protocol as u8]);
+        if let Some(after) = after {
+            request.nested(root::OFFSET, &message::bib_offset(protocol, after));
+        }
+        let answer = self.ask()?;
+        for (_, entry) in answer.attributes {
+            let (mask, client) = message::bib_entry(entry)
+                .ok_or(Refusal::Answer("holds a BIB entry that is none"))?;
+            page(mask, client);
+        }
+        Ok(answer.more)
     }
 
     fn dump(

@@ -7,6 +7,8 @@ use crate::session::{Pool4, Prefix, Protocol, Timeouts};
 /// The settings of an instance that matter here.
 #[derive(Default)]
 pub(super) struct Globals {
+    /// What decides how packets are translated, as it is to be compared.
+    translation: Vec<u8>,
     manually_enabled: Option<u32>,
     pub(super) pool6: Option<Prefix>,
     timeouts: [Option<u32>; 4],
@@ -24,6 +26,11 @@ impl Globals {
                 Some((address, length)) => Prefix::new(address, length).ok(),
                 None => return Err(Refusal::Answer("holds a pool6 that is no prefix")),
             };
+            return Ok(());
+        }
+        if global::TRANSLATION.contains(&kind) {
+            self.translation.extend(kind.to_be_bytes());
+            self.translation.extend(value);
             return Ok(());
         }
         // Settings of other shapes do not matter here.
@@ -74,6 +81,7 @@ impl Globals {
                 udp,
                 icmp,
             },
+            settings: self.translation.clone(),
             pool4,
             is_paused: self.manually_enabled == Some(0),
             repairs: Vec::new(),

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::jool::{Client, Instance};
+use crate::jool::{Client, Instance, Mask};
 use crate::replication::event::{Audit, Event};
 use crate::replication::local::{Attached, Phase, Walk};
-use crate::session::{Identity, Session};
+use crate::session::{Identity, Protocol, Session};
 
 use super::Engine;
 
@@ -20,7 +20,7 @@ impl Engine {
         let seen = Attached::of(instance);
         let before = self.local.jool.replace(seen.clone());
         let differs = before.is_some_and(|before| before.digests != seen.digests);
-        self.group.compare_settings(seen.digests, &mut self.events);
+        self.compare_settings();
         if self.local.is_attached {
             if differs {
                 // What was refused or cut may be acceptable now.
@@ -41,6 +41,19 @@ impl Engine {
         }
         self.judge(now);
         self.hellos.at_once(now);
+    }
+
+    /// The static BIB of our own Jool has been read: which protocol's mask is whose.
+    pub fn handle_static_bib(&mut self, entries: &[(Protocol, Mask, Client)]) {
+        self.local.has_static_bib(entries);
+        self.compare_settings();
+    }
+
+    /// Tells of settings that have begun, or ceased, to differ.
+    pub(super) fn compare_settings(&mut self) {
+        if let Some(digests) = self.local.digests() {
+            self.group.compare_settings(digests, &mut self.events);
+        }
     }
 
     /// Our own Jool is another instance since a moment ago, and an empty one, with the settings of the one before.

@@ -153,9 +153,7 @@ impl Engine {
         if let Some(log) = self.group.take_disowned() {
             self.walks.begin(Walk::Disown(log));
         }
-        if let Some(digests) = self.local.digests() {
-            self.group.compare_settings(digests, &mut self.events);
-        }
+        self.compare_settings();
         self.judge(now);
     }
 

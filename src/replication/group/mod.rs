@@ -9,6 +9,7 @@ mod question;
 mod ranges;
 mod stock;
 
+use crate::replication::event::Digests;
 use std::net::SocketAddr;
 
 use super::event::{Difference, Event, Events};
@@ -261,12 +262,12 @@ impl Group {
     }
 
     /// Tells about settings that have begun, or ceased, to differ from those of the others.
-    pub(crate) fn compare_settings(&mut self, ours: [u32; 3], events: &mut Events) {
+    pub(crate) fn compare_settings(&mut self, ours: Digests, events: &mut Events) {
         for node in self.nodes.iter_mut().filter(|node| node.present) {
             let theirs = node.hello.digests;
             let pairs = ours.into_iter().zip(theirs).zip(Difference::ALL);
             for (((ours, theirs), what), differs) in pairs.zip(&mut node.drift) {
-                if theirs == 0 {
+                if ours == 0 || theirs == 0 {
                     continue;
                 }
                 let name = || display_name(&node.hello.name, node.key.node);
@@ -285,7 +286,7 @@ impl Group {
         for node in self.nodes.iter_mut() {
             if node.present && now > node.heard + MISSED * INTERVAL {
                 node.present = false;
-                node.drift = [false; 3];
+                node.drift = [false; Difference::ALL.len()];
                 events.tell(Event::PeerLost {
                     name: display_name(&node.hello.name, node.key.node),
                     address: node.address,

@@ -1,5 +1,6 @@
 //! The other nodes of our kind, by what they said last.
 
+use crate::replication::event::Difference;
 use std::net::SocketAddr;
 
 use crate::replication::fitness::Fitness;
@@ -78,7 +79,7 @@ pub(crate) struct Node {
     /// How long before its last hello the first of what it had not was announced, in milliseconds.
     pub(crate) lag: u32,
     /// Which of pool6, pool4 and the timeouts differ from ours.
-    pub(crate) drift: [bool; 3],
+    pub(crate) drift: [bool; Difference::ALL.len()],
     /// Questions since the last answer.
     pub(crate) unanswered: u32,
     /// Which of [`LENGTHS`] its answers come through with.
@@ -115,7 +116,7 @@ impl Node {
             synced_at: 0,
             behind: 0,
             lag: 0,
-            drift: [false; 3],
+            drift: [false; Difference::ALL.len()],
             unanswered: 0,
             length: 0,
             longer: (LONGER, LONGER),
@@ -191,7 +192,7 @@ impl Node {
         self.key = key;
         self.began = now;
         self.synced_at = 0;
-        self.drift = [false; 3];
+        self.drift = [false; Difference::ALL.len()];
         self.unanswered = 0;
     }
 

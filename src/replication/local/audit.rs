@@ -86,21 +86,15 @@ impl fmt::Display for NotTaken {
                 Protocol::Icmp => "ICMP",
             };
             let mask = format!("{protocol} mask {}#{}", id.src4, id.src4_port);
-            let whose = format!("{}#{}", id.src6, id.src6_port);
+            write!(f, "the {mask} of {}#{}", id.src6, id.src6_port)?;
             match client.flatten() {
                 Some(client) if (client.address, client.port) != (id.src6, id.src6_port) => {
-                    let how = if client.is_static {
-                        ", by a static BIB entry"
-                    } else {
-                        ""
-                    };
-                    let (address, port) = (client.address, client.port);
-                    write!(
-                        f,
-                        "{mask}, there of {whose}, is that of {address}#{port} here{how}"
-                    )?;
+                    write!(f, " is that of {}#{} here", client.address, client.port)?;
+                    if client.is_static {
+                        f.write_str(", by a static BIB entry")?;
+                    }
                 }
-                _ => write!(f, "{mask} of {whose}, which may have another one here")?,
+                _ => f.write_str(", which may have another mask here")?,
             }
         }
         Ok(())

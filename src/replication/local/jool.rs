@@ -1,9 +1,10 @@
 //! What the engine has to know of our own Jool.
 
-use crate::jool::{Instance, MAX_RUN};
+use crate::jool::{Client, Instance, MAX_RUN, Mask};
 use crate::replication::counters::Counters;
+use crate::replication::event::Digests;
 use crate::replication::store::Ledger;
-use crate::session::{Format, Pool4, Prefix, Reject, Slot};
+use crate::session::{Format, Pool4, Prefix, Protocol, Reject, Slot};
 
 /// Records that may wait for another look at pool4.
 const MAX_DOUBTFUL: usize = 4096;
@@ -15,8 +16,8 @@ pub(crate) struct Attached {
     pub(crate) version: u32,
     pub(crate) pool6: Prefix,
     pub(crate) pool4: Pool4,
-    /// Of pool6, pool4 and the timeouts.
-    pub(crate) digests: [u32; 3],
+    /// Of what should be the same everywhere, but for the static BIB.
+    pub(crate) digests: Digests,
     /// Whether it counts what it drops.
     pub(crate) counts_drops: bool,
     /// It was told not to translate.
@@ -49,21 +50,36 @@ pub(crate) struct Local {
     pub(crate) had_sessions: bool,
     /// It lost its sessions all at once, and they have not been given back to it.
     pub(crate) is_emptied: bool,
+    /// A digest of its static BIB, once that was read.
+    static_bib: u32,
     /// Slots of sessions whose mask is not in pool4 as it was when we last looked.
     doubtful: Vec<u32>,
 }
 
 impl Local {
     /// Of what should be the same everywhere.
-    pub(crate) fn digests(&self) -> Option<[u32; 3]> {
-        self.jool.as_ref().map(|jool| jool.digests)
+    pub(crate) fn digests(&self) -> Option<Digests> {
+        let [pool6, pool4, timeouts, settings, _] = self.jool.as_ref()?.digests;
+        Some([pool6, pool4, timeouts, settings, self.static_bib])
+    }
+
+    /// Its static BIB has been read: which protocol's mask is whose, in any order.
+    pub(crate) fn has_static_bib(&mut self, entries: &[(Protocol, Mask, Client)]) {
+        let sum = entries.iter().fold(0_u32, |sum, (protocol, mask, client)| {
+            let bytes = [*protocol as u8].into_iter().chain(mask.0.octets());
+            let bytes = bytes
+                .chain(mask.1.to_be_bytes())
+                .chain(client.address.octets());
+            sum.wrapping_add(digest(bytes.chain(client.port.to_be_bytes())))
+        });
+        self.static_bib = digest(sum.to_be_bytes());
     }
 
     /// It is gone, and with it what waited for it.
     pub(crate) fn detach(&mut self) {
         self.is_attached = false;
         self.doubtful.clear();
-        (self.worked_at, self.had_sessions) = (None, false);
+        (self.worked_at, self.had_sessions, self.static_bib) = (None, false, 0);
     }
 
     /// Whether records wait for another look at pool4: it may have been changed just now.
@@ -134,8 +150,8 @@ fn digest(bytes: impl IntoIterator<Item = u8>) -> u32 {
     hash.max(1)
 }
 
-/// Of pool6, pool4 and the timeouts, in the order of [`crate::replication::Difference::ALL`].
-fn digests(instance: &Instance) -> [u32; 3] {
+/// Of all but the static BIB, in the order of [`crate::replication::Difference::ALL`].
+fn digests(instance: &Instance) -> Digests {
     let pool6 = &instance.pool6;
     let timeouts = &instance.timeouts;
     let timeouts = [
@@ -148,5 +164,7 @@ fn digests(instance: &Instance) -> [u32; 3] {
         digest(pool6.address().octets().into_iter().chain([pool6.length()])),
         digest(instance.pool4.octets()),
         digest(timeouts.into_iter().flat_map(u32::to_be_bytes)),
+        digest(instance.settings.iter().copied()),
+        0,
     ]
 }

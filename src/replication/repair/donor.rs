@@ -1,5 +1,6 @@
 //! Who is asked.
 
+use crate::replication::event::{Difference, Digests};
 use std::cmp::Reverse;
 
 use crate::replication::group::{Node, Nodes};
@@ -20,8 +21,9 @@ pub(crate) fn worth(hello: &Hello) -> Option<u8> {
 }
 
 /// Whether a node has kept, as we would have, all that it was told.
-pub(crate) fn is_alike(node: &Node, digests: Option<[u32; 3]>) -> bool {
-    digests == Some(node.hello.digests)
+pub(crate) fn is_alike(node: &Node, digests: Option<Digests>) -> bool {
+    let of_sessions = |digests: Digests| digests.into_iter().take(Difference::OF_SESSIONS);
+    digests.is_some_and(|ours| of_sessions(ours).eq(of_sessions(node.hello.digests)))
 }
 
 /// How often it was given up, because it did not answer: the less, the better.
@@ -30,7 +32,7 @@ pub(super) fn helps(node: &Node) -> Reverse<u32> {
 }
 
 /// The best of the nodes that are there, if it is worth at least so much.
-pub(crate) fn best_donor(nodes: &Nodes, digests: Option<[u32; 3]>, least: u8) -> Option<LogKey> {
+pub(crate) fn best_donor(nodes: &Nodes, digests: Option<Digests>, least: u8) -> Option<LogKey> {
     let worths = nodes
         .all_present()
         .filter_map(|node| Some((worth(&node.hello)?, node)));

@@ -1,6 +1,6 @@
 //! What is missing of a log, and whose turn it is to be asked for it.
 
-use crate::replication::event::Event;
+use crate::replication::event::{Digests, Event};
 use crate::replication::group::Group;
 use crate::replication::wire::{LogKey, Position, Request, Space};
 
@@ -143,12 +143,7 @@ impl Repair {
 }
 
 /// A node that is there and has more of a log than we.
-fn who_has_more(
-    group: &Group,
-    log: LogKey,
-    have: u64,
-    digests: Option<[u32; 3]>,
-) -> Option<LogKey> {
+fn who_has_more(group: &Group, log: LogKey, have: u64, digests: Option<Digests>) -> Option<LogKey> {
     let seq = have + 1;
     let have_it = group
         .nodes
@@ -161,7 +156,7 @@ fn who_has_more(
 
 /// A node that is there and whose table has not been read for what is missing of a log: each may have some of
 /// it.
-fn unread(group: &Group, index: u16, digests: Option<[u32; 3]>) -> Option<LogKey> {
+fn unread(group: &Group, index: u16, digests: Option<Digests>) -> Option<LogKey> {
     let log = group.logs.get(index)?;
     let donors = group.nodes.all_present().filter(|node| {
         worth(&node.hello).is_some() && node.unanswered < TRIES && !log.has_read(node.key)

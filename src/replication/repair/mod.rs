@@ -12,6 +12,7 @@ mod replayed;
 mod scan;
 mod verify;
 
+use crate::replication::event::Digests;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -73,7 +74,7 @@ pub(crate) struct Around<'a> {
     /// This node has not joined yet.
     pub(crate) is_joining: bool,
     /// Of what should be the same everywhere; `None`: there is no Jool.
-    pub(crate) digests: Option<[u32; 3]>,
+    pub(crate) digests: Option<Digests>,
 }
 
 /// What is being done about what is missing.

@@ -3,13 +3,15 @@
 use super::{
     KIND_HELLO, MOST_LOGS, Position, Reader, Sender, Unreadable, head, push_length, push_position,
 };
+use crate::replication::event::Digests;
 
 /// Bytes of a name.
 const NAME: usize = 64;
 /// Bytes of a cluster's name.
 pub(crate) const CLUSTER: usize = 32;
 /// Length of a hello without its logs, and of what it says of one.
-const FIXED: usize = super::HEAD + 8 + 3 + 2 + 4 + 24 + (1 + NAME) + (1 + CLUSTER) + 1;
+const FIXED: usize =
+    super::HEAD + 8 + 3 + 2 + 4 + 12 + size_of::<Digests>() + (1 + NAME) + (1 + CLUSTER) + 1;
 const LOG: usize = 16 + 8 + 8;
 
 /// What a node has of another's log, as it tells in a hello.
@@ -39,8 +41,8 @@ pub(crate) struct Hello {
     /// Version of its daemon, likewise.
     pub(crate) daemon: u32,
     pub(crate) sessions: u32,
-    /// Digests of what should be the same everywhere: pool6, pool4, timeouts. 0: not known.
-    pub(crate) digests: [u32; 3],
+    /// Digests of what should be the same everywhere.
+    pub(crate) digests: Digests,
     pub(crate) name: String,
     /// Whose sessions it has: nodes of another cluster have nothing to do with each other.
     pub(crate) cluster: String,
@@ -64,7 +66,10 @@ impl Hello {
         let jool = reader.u32()?;
         let daemon = reader.u32()?;
         let sessions = reader.u32()?;
-        let digests = [reader.u32()?, reader.u32()?, reader.u32()?];
+        let mut digests = Digests::default();
+        for digest in &mut digests {
+            *digest = reader.u32()?;
+        }
         let (name, cluster) = (name(reader, NAME)?, name(reader, CLUSTER)?);
         let progress = |reader: &mut Reader<'_>| {
             let (position, last) = (reader.position()?, reader.number()?);
@@ -94,16 +99,8 @@ impl Hello {
         frame.extend_from_slice(&[self.state, self.fitness, self.record_length]);
         frame.extend_from_slice(&self.takes.to_be_bytes());
         frame.extend_from_slice(&self.proof.to_be_bytes());
-        let [pool6, pool4, timeouts] = self.digests;
-        let numbers = [
-            self.jool,
-            self.daemon,
-            self.sessions,
-            pool6,
-            pool4,
-            timeouts,
-        ];
-        for number in numbers {
+        let numbers = [self.jool, self.daemon, self.sessions];
+        for number in numbers.into_iter().chain(self.digests) {
             frame.extend_from_slice(&number.to_be_bytes());
         }
         for (name, most) in [(&self.name, NAME), (&self.cluster, CLUSTER)] {

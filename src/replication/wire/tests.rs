@@ -30,7 +30,7 @@ pub(crate) fn hello() -> Hello {
         jool: 0x0401_0d00,
         daemon: 0x0001_0000,
         sessions: 3,
-        digests: [1, 2, 3],
+        digests: [1, 2, 3, 4, 5],
         name: "ab".to_owned(),
         cluster: "default".to_owned(),
         logs: vec![progress()],
@@ -91,7 +91,7 @@ fn a_frame_of_each_kind_is_these_bytes() {
     hello().write(FROM_A, &mut frame);
     let expected = format!(
         "ffff6a6402010000{HEAD_A}000000000000000502052805ac00000007\
-         04010d00000100000000000300000001000000020000000302616207{}01{LOG_B}00000000000000040000000000000006",
+         04010d000001000000000003000000010000000200000003000000040000000502616207{}01{LOG_B}00000000000000040000000000000006",
         hex(b"default")
     );
     assert_eq!(hex(&frame), expected);
