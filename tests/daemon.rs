@@ -58,7 +58,7 @@ fn statistics_are_the_stock_daemons_six_lines_and_grow() {
     });
     let (status, log) = active.stop("TERM");
     assert_eq!(status, Some(0), "{log}");
-    assert!(log.contains("INFO uses a simulated Jool, not the kernel's, with 200 new"));
+    assert!(log.contains("WARN uses a simulated Jool, not the kernel's, with 200 new"));
     let (status, log) = standby.stop("INT");
     assert_eq!(status, Some(0), "{log}");
 }

@@ -160,7 +160,11 @@ async fn run(
         systemd::keep(jool.subscribed(), systemd::JOOL);
         return serve(setup, jool, name).await;
     };
-    info!("uses a simulated Jool, not the kernel's, with {rate} new sessions per second");
+    warn!(
+        MESSAGE_ID = messages::SIMULATED.id,
+        "uses a simulated Jool, not the kernel's, with {rate} new sessions per second, which are made up; every \
+         node that hears this one takes them for real"
+    );
     let (jool, handle) = Simulated::new(settings, Version::NEWEST);
     tokio::select! {
         result = serve(setup, jool, name) => result,

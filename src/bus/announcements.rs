@@ -21,13 +21,16 @@ use crate::service::{Counters, Snapshot};
 /// is repaired, which nobody wants to be woken for.
 const PAUSE: Duration = Duration::from_millis(250);
 /// What changes all the time and is looked up by whoever wants it.
-pub(super) const NOT_ANNOUNCED: [&str; 12] = [
+pub(super) const NOT_ANNOUNCED: [&str; 15] = [
     "Sessions",
     "KnownSessions",
     "Position",
     "Announcing",
     "Transfer",
     "LastAudit",
+    "LastReading",
+    "LastErrorTime",
+    "LastDropTime",
     "FailoverReason",
     "Successors",
     "FitnessReason",
@@ -89,12 +92,14 @@ fn steady(snapshot: &Snapshot) -> Snapshot {
     let mut steady = Snapshot {
         sessions: 0,
         counters: Counters::default(),
+        last_error_at: None,
+        last_drop_at: None,
         ..snapshot.clone()
     };
     let status = &mut steady.status;
     status.peers.clear();
     (status.sessions, status.position, status.announcing) = (0, 0, 0);
-    (status.transfer, status.audit) = (None, None);
+    (status.transfer, status.audit, status.reading) = (None, None, None);
     status.missing = 0;
     status.fitness_reason.clear();
     if status.state != State::Degraded {
@@ -185,10 +190,15 @@ mod tests {
                 files: Vec::new(),
                 loaded: SystemTime::UNIX_EPOCH,
                 problems: String::new(),
+                changes: Vec::new(),
+                pending: Vec::new(),
             },
             status,
             counters: Counters::default(),
             last_error: String::new(),
+            last_error_at: None,
+            last_drop_at: None,
+            obstacle: String::new(),
             outlet_problems: Vec::new(),
         }
     }

@@ -61,6 +61,7 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         received_bytes,
         too_long,
         strangers,
+        last_stranger: _,
         elsewhere,
         receive_errors,
         last_receive_error: _,

@@ -12,7 +12,7 @@ use zbus::{BoxDBusError, Connection, DBusError, SerializeDict, Type, interface};
 use super::access::{self, Action};
 use super::counters;
 use crate::jool::Instance;
-use crate::replication::{self, Audit, Fitness, Peer, Transfer};
+use crate::replication::{self, Audit, Fitness, Peer, TableReading, Transfer};
 use crate::service::{Control, Snapshot, State};
 
 /// What can go wrong with a method, for programs.
@@ -45,6 +45,7 @@ struct PeerEntry {
     lag: u64,
     missing: u64,
     drift: Vec<&'static str>,
+    shares_name: bool,
     verifications: u64,
     last_verified: u64,
     verified_sessions: u64,
@@ -77,6 +78,7 @@ impl PeerEntry {
             lag: whole_microseconds(peer.lag),
             missing: peer.missing,
             drift: peer.drift.iter().map(|what| what.name()).collect(),
+            shares_name: peer.shares_name,
             verifications: peer.verified.map_or(0, |verified| verified.count),
             last_verified: peer
                 .verified
@@ -129,6 +131,29 @@ impl AuditEntry {
             sessions: Some(audit.sessions),
             announced: Some(audit.announced),
             injected: Some(audit.injected),
+        }
+    }
+}
+
+/// A reading of another node's whole table; of none there is nothing.
+#[derive(Default, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+struct ReadingEntry {
+    donor: Option<String>,
+    ended: Option<u64>,
+    took: Option<u64>,
+    records: Option<u64>,
+    taken: Option<u64>,
+}
+
+impl ReadingEntry {
+    fn new(reading: TableReading) -> Self {
+        Self {
+            donor: Some(reading.donor),
+            ended: Some(microseconds(wall_clock(reading.at))),
+            took: Some(whole_microseconds(reading.took)),
+            records: Some(reading.records),
+            taken: Some(reading.taken),
         }
     }
 }
@@ -407,6 +432,16 @@ impl Daemon {
     }
 
     #[zbus(property)]
+    fn configuration_changes(&self) -> Vec<&'static str> {
+        self.snapshot().configuration.changes.clone()
+    }
+
+    #[zbus(property)]
+    fn configuration_pending(&self) -> Vec<&'static str> {
+        self.snapshot().configuration.pending.clone()
+    }
+
+    #[zbus(property)]
     fn local_address(&self) -> String {
         self.snapshot().addresses.local.to_string()
     }
@@ -442,6 +477,16 @@ impl Daemon {
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
+    fn last_error_time(&self) -> u64 {
+        self.snapshot().last_error_at.map_or(0, microseconds)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn last_drop_time(&self) -> u64 {
+        self.snapshot().last_drop_at.map_or(0, microseconds)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
     fn sessions(&self) -> u64 {
         self.snapshot().sessions
     }
@@ -471,6 +516,12 @@ impl Daemon {
     fn last_audit(&self) -> AuditEntry {
         let audit = self.snapshot().status.audit;
         audit.map(AuditEntry::new).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn last_reading(&self) -> ReadingEntry {
+        let reading = self.snapshot().status.reading.clone();
+        reading.map(ReadingEntry::new).unwrap_or_default()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -526,6 +577,7 @@ mod tests {
             lag: Duration::from_millis(20),
             missing: 3,
             drift: vec![Difference::Pool4, Difference::Timeouts],
+            shares_name: true,
             verified: Some(Verified {
                 count: 2,
                 at: Instant::now(),
@@ -542,6 +594,7 @@ mod tests {
         assert_eq!((entry.fitness, entry.fit), ("behind", false));
         assert_eq!(entry.record_format, "140");
         assert_eq!(entry.drift, ["pool4", "timeouts"]);
+        assert!(entry.shares_name);
         assert_eq!(entry.verifications, 2);
         assert_eq!((entry.verified_sessions, entry.differing_sessions), (9, 1));
         assert!(entry.last_verified > 0);

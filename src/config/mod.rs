@@ -5,6 +5,7 @@
 //! wrong is told at once ([`Problems`]). [`load`] opens nothing but the files, and `/etc/services`
 //! for a port that is given by name; [`parse`] opens nothing.
 
+mod changes;
 mod check;
 mod json;
 mod keys;

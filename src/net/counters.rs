@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use nix::errno::Errno;
 
@@ -14,6 +14,8 @@ pub struct Counters {
     pub too_long: u64,
     /// Datagrams dropped because they came from none of the peers, and there is no group.
     pub strangers: u64,
+    /// Where the latest of those came from.
+    pub last_stranger: Option<IpAddr>,
     /// Datagrams to the group dropped because they came over another interface than the one to
     /// receive on. IPv6 only; for IPv4 the kernel drops them.
     pub elsewhere: u64,

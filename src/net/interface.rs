@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::{error, fmt, io};
 
 use nix::errno::Errno;
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::if_nametoindex;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 
 /// A network interface, as the operator names it: by its name or by one of its addresses. The stock
@@ -43,6 +43,29 @@ impl Interface {
                 interface: self.clone(),
                 source: source.into(),
             }),
+        }
+    }
+}
+
+impl Interface {
+    /// What keeps the interface from being of use, to follow its name: it is down, or has no carrier. `None`:
+    /// nothing, as far as is known.
+    pub fn obstacle(&self) -> Option<&'static str> {
+        let entries = getifaddrs().ok()?.collect::<Vec<_>>();
+        let is_it = |entry: &&InterfaceAddress| match self {
+            Self::Name(name) => entry.interface_name == *name,
+            Self::Address(address) => {
+                let found = entry.address.as_ref().and_then(socket_address);
+                found.is_some_and(|found| found.ip() == *address)
+            }
+        };
+        let flags = entries.iter().find(is_it)?.flags;
+        if !flags.contains(InterfaceFlags::IFF_UP) {
+            Some("is down")
+        } else if !flags.contains(InterfaceFlags::IFF_RUNNING) {
+            Some("has no carrier")
+        } else {
+            None
         }
     }
 }

@@ -266,6 +266,7 @@ impl Network {
                         counters.elsewhere += 1;
                     } else if heard.is_some_and(|heard| heard.binary_search(&from).is_err()) {
                         counters.strangers += 1;
+                        counters.last_stranger = Some(from);
                     } else {
                         counters.count_received(datagram.bytes.len());
                         each(datagram);

@@ -153,6 +153,20 @@ pub enum Event {
     Fitness(Fitness, String),
     /// Another node says that it is this one.
     Namesake(SocketAddr),
+    /// A node has the name of another one, or of this one, and is not the same.
+    NameShared {
+        /// Their name.
+        name: String,
+        /// Where it is.
+        address: SocketAddr,
+    },
+    /// A node that was there is there again under another number, so that its name is all that is left of it.
+    Renumbered {
+        /// Its name.
+        name: String,
+        /// Where it is.
+        address: SocketAddr,
+    },
     /// This run was there before, as the others know: this machine was set back, or its clock was. It goes on
     /// as another one.
     BeganAgain {

@@ -27,7 +27,7 @@ pub use counters::Counters;
 pub use engine::Engine;
 pub use event::{Audit, Difference, Event};
 pub use fitness::{Failback, Fitness, Policy};
-pub use report::{Kind, Peer, Status, Successor, Transfer, Verified};
+pub use report::{Kind, Peer, Status, Successor, TableReading, Transfer, Verified};
 pub use settings::{Settings, Transmit};
 pub use state::State;
 pub use wire::MAX_FRAME;

@@ -90,7 +90,7 @@ impl Runs {
             counters,
         } = sink;
         let Self { read, .. } = self;
-        let mut rejected = 0;
+        let (mut rejected, mut understood) = (0, false);
         read.clear();
         parse_run(datagram, pool6, |record| match record {
             Ok(session) => {
@@ -103,14 +103,17 @@ impl Runs {
             }
             Err(reason) => {
                 rejected += 1;
+                understood |= reason.is_understood();
                 counters.received_rejects.count(reason);
             }
         });
         let taken = read.len() as u64;
+        understood |= taken > 0;
         counters.stock_records += taken;
         receive(now, read, ledger, group.logs.keys(), counters);
         counters.received_records += taken + rejected;
-        group.stock.heard(now, from, taken, rejected);
+        counters.malformed_frames += u64::from(!understood && rejected == 0);
+        group.stock.heard(now, from, taken, rejected, understood);
     }
 
     /// Records of the log of another node, which is known.
@@ -133,7 +136,6 @@ impl Runs {
         let Some(node) = nodes.run_mut(from.log) else {
             return;
         };
-        node.datagrams += 1;
         let Some(index) = logs.find(from.log) else {
             return;
         };

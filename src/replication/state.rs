@@ -12,7 +12,7 @@ pub enum State {
     Joining = 1,
     /// It has every session that the others have, as far as anybody knows.
     Synced = 2,
-    /// It has all there is, and there is no other node.
+    /// It has all there is, and no other node that is there has a Jool.
     Alone = 3,
     /// Something is known to be missing.
     Degraded = 4,

@@ -3,6 +3,7 @@
 mod ended;
 mod fitness;
 mod removed;
+mod people;
 mod repair;
 mod verify;
 

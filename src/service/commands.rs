@@ -4,7 +4,7 @@
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::messages;
 use super::node::{Node, addresses, open_statistics};
@@ -12,15 +12,32 @@ use super::outlets::FOLDER;
 use crate::config::{self, Sources};
 use crate::jool::Jool;
 
+/// What a reload has changed, in words, and what waits for a restart.
+pub fn changed<T: AsRef<str>>(changes: &[T], pending: &[T]) -> String {
+    let quoted = |keys: &[T]| {
+        let keys = keys.iter().map(|key| format!("{:?}", key.as_ref()));
+        keys.collect::<Vec<_>>().join(", ")
+    };
+    let changes = match quoted(changes) {
+        keys if keys.is_empty() => "nothing has changed".to_owned(),
+        keys => format!("changed: {keys}"),
+    };
+    match quoted(pending) {
+        keys if keys.is_empty() => changes,
+        keys => format!("{changes}; takes effect with the next restart: {keys}"),
+    }
+}
+
 impl<J: Jool> Node<J> {
     /// Reads the configuration again, all or nothing.
     pub(super) fn reload(&mut self) -> Result<(), String> {
         self.publisher.systemd.reloading();
         let result = self.try_reload();
         match &result {
-            Ok(()) => info!(
+            Ok(changes) => info!(
                 MESSAGE_ID = messages::RELOADED.id,
-                "read the configuration again"
+                "read the configuration again: {}",
+                changed(changes, &self.started.pending(&self.config))
             ),
             Err(problems) => {
                 let problems = problems.lines().collect::<Vec<_>>().join("; ");
@@ -30,6 +47,7 @@ impl<J: Jool> Node<J> {
                 );
             }
         }
+        let pending = self.started.pending(&self.config);
         let addresses = addresses(&self.network, &self.config);
         let instance = self.config.jool.instance.clone();
         let files = self.sources.iter().flat_map(Sources::files).collect();
@@ -40,13 +58,18 @@ impl<J: Jool> Node<J> {
             // One that may be missing may have come or gone.
             snapshot.configuration.files = files;
             snapshot.configuration.loaded = SystemTime::now();
+            if let Ok(changes) = &result {
+                snapshot.configuration.changes.clone_from(changes);
+            }
+            snapshot.configuration.pending = pending;
             snapshot.configuration.problems = result.clone().err().unwrap_or_default();
         });
         self.publisher.systemd.reloaded();
-        result
+        result.map(drop)
     }
 
-    fn try_reload(&mut self) -> Result<(), String> {
+    /// Returns the keys whose values have changed.
+    fn try_reload(&mut self) -> Result<Vec<&'static str>, String> {
         let sources = self.sources.as_ref();
         let sources = sources.ok_or("there is no file to read again")?;
         let config = config::load(sources).map_err(|problems| problems.to_string())?;
@@ -86,21 +109,12 @@ impl<J: Jool> Node<J> {
             self.jool.configure(config.jool.clone());
             self.attachment.check_by(Instant::now());
         }
-        let (old, new) = (&self.config, &config);
-        for (key, is_changed) in [
-            ("node name", old.node_name != new.node_name),
-            ("cluster name", old.cluster() != new.cluster()),
-            ("max sessions", old.max_sessions != new.max_sessions),
-        ] {
-            if is_changed {
-                warn!("another \"{key}\" takes effect with the next restart");
-            }
+        if config.wait != self.config.wait {
+            self.attachment.wait_for(Instant::now(), config.wait);
         }
-        if old.wait != new.wait {
-            self.attachment.wait_for(Instant::now(), new.wait);
-        }
+        let changes = self.config.changes(&config);
         self.config = config;
-        Ok(())
+        Ok(changes)
     }
 
     /// Announces the whole table, for stock peers, which cannot ask for it.
@@ -209,7 +223,8 @@ pub(super) mod tests {
 
         pub(in crate::service) fn reload(&mut self, key: &str) {
             let port = self.port;
-            let text = format!(r#"{{ "multicast port": {port}, {key} }}"#);
+            let comma = if key.is_empty() { "" } else { "," };
+            let text = format!(r#"{{ "multicast port": {port}{comma} {key} }}"#);
             fs::write(&self.file, text).unwrap();
             self.node.reload().unwrap();
         }
@@ -219,6 +234,35 @@ pub(super) mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_file(&self.file);
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_reload_changed_and_what_waits_for_a_restart_is_shown() {
+        let mut reloaded = Reloaded::new("changes");
+        reloaded.reload("");
+        let shown = |reloaded: &Reloaded| {
+            let configuration = reloaded.node.control().snapshot().configuration;
+            (configuration.changes, configuration.pending)
+        };
+        for (keys, changes, pending) in [
+            (r#""ttl": 2"#, &["ttl"][..], &[][..]),
+            (
+                r#""ttl": 2, "node name": "a""#,
+                &["node name"],
+                &["node name"],
+            ),
+            (r#""ttl": 2, "node name": "a""#, &[], &["node name"]),
+            (r#""ttl": 2"#, &["node name"], &[]),
+        ] {
+            reloaded.reload(keys);
+            let expected = (changes.to_vec(), pending.to_vec());
+            assert_eq!(shown(&reloaded), expected, "{keys}");
+        }
+        assert_eq!(changed::<&str>(&[], &[]), "nothing has changed");
+        assert_eq!(
+            changed(&["ttl", "node name"], &["node name"]),
+            r#"changed: "ttl", "node name"; takes effect with the next restart: "node name""#
+        );
     }
 
     #[tokio::test]

@@ -5,7 +5,9 @@ use std::os::linux::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::gethostname;
+use tracing::warn;
 
+use super::messages;
 use crate::config::Config;
 use crate::replication;
 
@@ -25,6 +27,18 @@ pub(super) fn settings(config: &Config) -> replication::Settings {
         is_shared: config.network.is_shared(),
         policy: config.policy.clone(),
         ..replication::Settings::default()
+    }
+}
+
+/// Says so if the other nodes will take this one for a new one after a restart.
+pub(super) fn warn_if_unsteady(config: &Config) {
+    if config.node_name.is_none() && machine(&MACHINE_IDS).is_empty() {
+        warn!(
+            MESSAGE_ID = messages::UNSTEADY.id,
+            "this machine has no id ({} is missing or empty), so that to the other nodes this is a new node after \
+             each boot, and in a container after each start; run `systemd-machine-id-setup`, or set \"node name\"",
+            MACHINE_IDS.join(" and ")
+        );
     }
 }
 
@@ -48,7 +62,8 @@ fn node(config: &Config) -> u64 {
     if let Some(name) = &config.node_name {
         return digest(name.as_bytes());
     }
-    let machine = machine(&["/etc/machine-id", BOOT]);
+    let [own, bus] = MACHINE_IDS;
+    let machine = machine(&[own, bus, BOOT]);
     let namespace = fs::metadata("/proc/thread-self/ns/net");
     let namespace = namespace.map_or((0, 0), |file| (file.st_dev(), file.st_ino()));
     let listens = config.network.listen_address();
@@ -60,6 +75,9 @@ fn node(config: &Config) -> u64 {
         .as_bytes(),
     )
 }
+
+/// What tells this machine from others: machine-id(5), and where D-Bus keeps it.
+const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
 /// What tells this machine from others until its next boot at least, also where there is no
 /// machine-id(5), as on OpenWrt: two that had nothing of the kind would take each other for

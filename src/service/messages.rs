@@ -142,6 +142,31 @@ pub const NAMESAKE: Message = Message {
     id: "a0f50c1736474e949a29fdcd59bd540d",
     name: "namesake",
 };
+/// A node has the name of another one.
+pub const NAME_SHARED: Message = Message {
+    id: "b59053810a90472c8f6c0090ab631e23",
+    name: "name shared",
+};
+/// A node is there again under another number.
+pub const RENUMBERED: Message = Message {
+    id: "9c7084ba5aab45bf82fbfd21a42763ab",
+    name: "renumbered",
+};
+/// This node's number may not outlast a restart.
+pub const UNSTEADY: Message = Message {
+    id: "379b50391a594a0c9d28233f59b94959",
+    name: "number does not last",
+};
+/// A machine that is none of the peers sends to this node.
+pub const STRANGER: Message = Message {
+    id: "ab3d2f44216f4d819e43e2c6979a90d1",
+    name: "stranger",
+};
+/// The sessions that are announced are made up.
+pub const SIMULATED: Message = Message {
+    id: "645bd5a0e7a14847b6dfc68d0aa91468",
+    name: "simulated Jool",
+};
 /// This run of the daemon was there before: the machine or its clock was set back.
 pub const BEGAN_AGAIN: Message = Message {
     id: "939cf311e99b4911b0c4f679276f132a",
@@ -232,6 +257,11 @@ pub const MESSAGES: &[Message] = &[
     DRIFT,
     DIFFERED,
     NAMESAKE,
+    NAME_SHARED,
+    RENUMBERED,
+    UNSTEADY,
+    STRANGER,
+    SIMULATED,
     BEGAN_AGAIN,
     FOREIGN_VERSION,
     FOREIGN_CLUSTER,

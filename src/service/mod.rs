@@ -22,6 +22,7 @@ mod statistics;
 pub mod systemd;
 mod table_reader;
 
+pub use commands::changed;
 pub use control::Control;
 pub use counters::Counters;
 pub use ended::{Stop, ended};

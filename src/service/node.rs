@@ -48,6 +48,8 @@ pub struct Setup {
 /// One node: its Jool, its network, and what is between them.
 pub struct Node<J> {
     pub(super) config: Config,
+    /// What it was at the start, which some of it stays until the end.
+    pub(super) started: Config,
     pub(super) sources: Option<Sources>,
     pub(super) jool: J,
     pub(super) network: Network,
@@ -84,6 +86,7 @@ impl<J: Jool> Node<J> {
         let statistics = open_statistics(config.statistics, None)?;
         let now = Instant::now();
         let (commands, requests) = mpsc::channel(16);
+        identity::warn_if_unsteady(&config);
         let engine = Engine::new(
             now,
             replication::Settings {
@@ -104,10 +107,15 @@ impl<J: Jool> Node<J> {
                 files: sources.iter().flat_map(Sources::files).collect(),
                 loaded: SystemTime::now(),
                 problems: String::new(),
+                changes: Vec::new(),
+                pending: Vec::new(),
             },
             status: engine.status(now),
             counters: Counters::default(),
             last_error: String::new(),
+            last_error_at: None,
+            last_drop_at: None,
+            obstacle: String::new(),
             outlet_problems: Vec::new(),
         };
         let publisher = Publisher::new(now, snapshot, outlets);
@@ -123,6 +131,7 @@ impl<J: Jool> Node<J> {
             heard: 0,
             attachment: Attachment::new(now, config.wait),
             asking: Asking::begin(now, config.jool.flush_interval),
+            started: config.clone(),
             config,
             sources,
             table: TableReader::new(now),

@@ -12,11 +12,34 @@ use super::snapshot::{Snapshot, State};
 use super::systemd::Systemd;
 use super::{journal, messages};
 use crate::jool::Jool;
+use crate::net::{self, SendFailure};
+use crate::replication::Status;
 
 /// How much longer systemd is asked to wait while Jool is waited for; asked anew every second.
 const START_EXTENSION: Duration = Duration::from_secs(10);
 /// A change of state that did not last so long is not shown.
 const STATE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Whether what was sent lately left.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    sent: u64,
+    unsent: u64,
+    failure: Option<SendFailure>,
+}
+
+impl Sending {
+    fn look(&mut self, counters: &net::Counters) {
+        let unsent = counters.unsent;
+        let unsent = unsent.no_route + unsent.refused + unsent.no_buffers + unsent.other;
+        if counters.sent_datagrams > self.sent {
+            self.failure = None;
+        } else if unsent > self.unsent {
+            self.failure = counters.last_failure;
+        }
+        (self.sent, self.unsent) = (counters.sent_datagrams, unsent);
+    }
+}
 
 /// What shows the daemon.
 pub(super) struct Publisher {
@@ -26,6 +49,7 @@ pub(super) struct Publisher {
     /// When another state was last shown.
     shown: Instant,
     clock: WallClock,
+    sending: Sending,
 }
 
 /// The wall clock, as it was when it was last looked at, with the time since the machine was started. What is
@@ -63,13 +87,22 @@ impl Publisher {
             systemd: Systemd::default(),
             shown: now,
             clock: WallClock::now(),
+            sending: Sending::default(),
         }
     }
 
     /// Keeps what went wrong for whoever looks.
     pub(super) fn went_wrong(&self, text: String) {
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.last_error = text;
+            snapshot.last_error_at = Some(SystemTime::now());
+        });
+    }
+
+    /// Keeps when something was dropped.
+    pub(super) fn dropped(&self) {
         self.snapshot
-            .send_modify(|snapshot| snapshot.last_error = text);
+            .send_modify(|snapshot| snapshot.last_drop_at = Some(SystemTime::now()));
     }
 
     /// Whether that is what is shown.
@@ -83,11 +116,13 @@ impl Publisher {
         let clock = std::mem::replace(&mut self.clock, now);
         self.snapshot.send_if_modified(|snapshot| {
             let mut is_moved = false;
-            for since in [
+            let always = [
                 &mut snapshot.since,
                 &mut snapshot.fitness_since,
                 &mut snapshot.configuration.loaded,
-            ] {
+            ];
+            let perhaps = [&mut snapshot.last_error_at, &mut snapshot.last_drop_at];
+            for since in always.into_iter().chain(perhaps.into_iter().flatten()) {
                 let moved = clock.moved(*since, now);
                 is_moved |= moved != *since;
                 *since = moved;
@@ -111,12 +146,14 @@ impl<J: Jool> Node<J> {
     pub(super) fn publish(&mut self) {
         let status = self.engine.status(Instant::now());
         let (counters, jool_sessions) = (self.counters, self.attachment.sessions());
+        let obstacle = self.obstacle(&status);
         self.publisher.follow_clock();
         self.publisher.snapshot.send_if_modified(|snapshot| {
             let before = snapshot.clone();
             snapshot.sessions = jool_sessions;
             snapshot.status = status;
             snapshot.counters = counters;
+            snapshot.obstacle = obstacle;
             if snapshot.state_name() != before.state_name() {
                 snapshot.since = SystemTime::now();
             }
@@ -136,6 +173,22 @@ impl<J: Jool> Node<J> {
         } else {
             self.publisher.systemd.extend_start(START_EXTENSION);
         }
+    }
+
+    /// What keeps datagrams from leaving or coming, if nobody is heard; that somebody is shows that nothing does.
+    fn obstacle(&mut self, status: &Status) -> String {
+        self.publisher.sending.look(&self.counters.network);
+        if status.peers.iter().any(|peer| peer.present) {
+            return String::new();
+        }
+        let obstacle = self.network.obstacle();
+        let failure = || {
+            self.publisher
+                .sending
+                .failure
+                .map(|failure| failure.to_string())
+        };
+        obstacle.or_else(failure).unwrap_or_default()
     }
 
     /// Shows another verdict at once, and another state soon, not only with the next check.
@@ -179,7 +232,29 @@ impl<J: Jool> Node<J> {
 
 #[cfg(test)]
 mod tests {
+    use nix::errno::Errno;
+
     use super::*;
+
+    #[test]
+    fn that_nothing_leaves_is_known_until_something_does() {
+        let mut counters = net::Counters::default();
+        let mut sending = Sending::default();
+        let to = "192.0.2.2:6400".parse().unwrap();
+        let errno = Errno::ENETUNREACH;
+        counters.last_failure = Some(SendFailure { to, errno });
+        sending.look(&counters);
+        assert_eq!(sending.failure, None);
+        counters.unsent.no_route = 4;
+        for _ in 0..2 {
+            sending.look(&counters);
+            assert_eq!(sending.failure, counters.last_failure);
+        }
+        // To one of several.
+        (counters.unsent.no_route, counters.sent_datagrams) = (8, 4);
+        sending.look(&counters);
+        assert_eq!(sending.failure, None);
+    }
 
     #[test]
     fn what_has_been_so_for_an_hour_has_been_so_for_an_hour_when_the_clock_is_set() {

@@ -26,6 +26,8 @@ pub(super) struct Reporter {
     seen_state: (State, Instant),
     /// Whether a failover was safe when that was last written; and another answer, since when.
     told_failover: Option<FailoverTold>,
+    /// What had been dropped at the last look.
+    seen: Counters,
     /// What had been dropped at the last report, and when the next one may be.
     reported: Counters,
     next_report: Instant,
@@ -40,6 +42,7 @@ impl Reporter {
             told_state: State::Waiting,
             seen_state: (State::Waiting, now),
             told_failover: None,
+            seen: Counters::default(),
             reported: Counters::default(),
             next_report: now,
             last_refusal: None,
@@ -135,7 +138,8 @@ impl<J: Jool> Node<J> {
             State::Alone => warn!(
                 MESSAGE_ID = messages::ALONE.id,
                 JOOLD_STATE = state.name(),
-                "alone: no other joold is heard, so no node can take over"
+                "alone: {}; no node can take over",
+                self.publisher.snapshot.borrow().reason()
             ),
             State::Degraded => warn!(
                 MESSAGE_ID = messages::DEGRADED.id,
@@ -152,6 +156,10 @@ impl<J: Jool> Node<J> {
 impl<J: Jool> Node<J> {
     /// Tells what was dropped since the last time, at the first drop at once and then every minute.
     pub(super) fn report_drops(&mut self, now: Instant) {
+        if self.counters.drops_since(&self.reporter.seen).is_some() {
+            self.publisher.dropped();
+        }
+        self.reporter.seen = self.counters;
         if now < self.reporter.next_report {
             return;
         }
@@ -162,6 +170,21 @@ impl<J: Jool> Node<J> {
                 self.publisher.went_wrong(refusal);
             }
             let network = self.counters.network;
+            if let (Some(stranger), true) = (
+                network.last_stranger,
+                network.strangers > self.reporter.reported.network.strangers,
+            ) {
+                let problem = format!(
+                    "{stranger} sends to this node, but is not in its \"peers\", so what it sends is \
+                     dropped; if it is another node, name it there"
+                );
+                warn!(
+                    MESSAGE_ID = messages::STRANGER.id,
+                    JOOLD_ADDRESS = %stranger,
+                    "{problem}"
+                );
+                self.publisher.went_wrong(problem);
+            }
             if let (Some(failure), true) = (
                 network.last_failure,
                 self.counters.unsent() > self.reporter.reported.unsent(),
@@ -359,6 +382,20 @@ fn tell(event: &Event) {
             JOOLD_ADDRESS = %address,
             "{address} says that it is this very node, so neither hears the other; set another \
              \"node name\" in one of the two"
+        ),
+        Event::NameShared { name, address } => warn!(
+            MESSAGE_ID = messages::NAME_SHARED.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_ADDRESS = %address,
+            "the node at {address} is not the only one that is called {name}; give it another \"node name\", \
+             or another node that one, and restart its joold"
+        ),
+        Event::Renumbered { name, address } => warn!(
+            MESSAGE_ID = messages::RENUMBERED.id,
+            JOOLD_PEER = name.as_str(),
+            JOOLD_ADDRESS = %address,
+            "{name}, at {address}, came back under another number, so that it is a new node to the others; \
+             give it a \"node name\", and it keeps its number"
         ),
         Event::BeganAgain { name } => error!(
             MESSAGE_ID = messages::BEGAN_AGAIN.id,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::Counters;
 use crate::jool::Instance;
-use crate::replication::{self, Status};
+use crate::replication::{self, Kind, Peer, Status};
 
 /// What the daemon is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,13 @@ pub struct Snapshot {
     pub counters: Counters,
     /// The latest thing that went wrong with Jool or the network, in words; empty: nothing yet.
     pub last_error: String,
+    /// When that was.
+    pub last_error_at: Option<SystemTime>,
+    /// When something was last dropped, by the look after it.
+    pub last_drop_at: Option<SystemTime>,
+    /// What keeps datagrams from leaving or coming, as a clause; empty: nothing that is known, or that matters,
+    /// since another node is heard.
+    pub obstacle: String,
     /// Why what acts on whether this node is fit cannot be told; empty: it can.
     pub outlet_problems: Vec<String>,
 }
@@ -63,12 +70,33 @@ impl Snapshot {
 
     /// Why nobody has everything; empty: somebody has.
     pub fn failover_reason(&self) -> String {
-        self.status
-            .failover
-            .as_ref()
-            .err()
-            .cloned()
-            .unwrap_or_default()
+        match &self.status.failover {
+            Ok(_) => String::new(),
+            Err(reason) if self.obstacle.is_empty() => reason.clone(),
+            Err(reason) => format!("{reason}, since {}", self.obstacle),
+        }
+    }
+
+    /// Why no other node has the sessions of this one.
+    fn alone(&self) -> String {
+        let is_there = |peer: &&Peer| peer.present && peer.kind == Kind::Joold;
+        let there: Vec<&str> = (self.status.peers.iter().filter(is_there))
+            .map(|peer| peer.name.as_str())
+            .collect();
+        let is_unicast = self.addresses.group.is_none() && !self.addresses.peers.is_empty();
+        match &there[..] {
+            [] if !self.obstacle.is_empty() => {
+                format!("no other joold is heard, since {}", self.obstacle)
+            }
+            [] if is_unicast => {
+                "no other joold is heard; does each of \"peers\" run one, and name this node \
+                                 in its own \"peers\"?"
+                    .to_owned()
+            }
+            [] => "no other joold is heard".to_owned(),
+            [name] => format!("{name} has no Jool"),
+            names => format!("{} have no Jool", names.join(" and ")),
+        }
     }
 
     /// Why it is so; empty if it is synced.
@@ -85,7 +113,7 @@ impl Snapshot {
                 (replication::State::Joining, None) => {
                     "the table of our own Jool is read, and other nodes are looked for".to_owned()
                 }
-                (replication::State::Alone, _) => "no other joold is heard".to_owned(),
+                (replication::State::Alone, _) => self.alone(),
                 _ => String::new(),
             },
         }
@@ -116,4 +144,8 @@ pub struct Configuration {
     pub loaded: SystemTime,
     /// What was wrong with them then, a line each; empty: nothing. The settings before stayed.
     pub problems: String,
+    /// Keys whose values the last reading without a problem changed, what waits for a restart among them.
+    pub changes: Vec<&'static str>,
+    /// Keys whose values take effect with the next restart.
+    pub pending: Vec<&'static str>,
 }

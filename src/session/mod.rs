@@ -333,6 +333,11 @@ pub enum Reject {
 }
 
 impl Reject {
+    /// Whether it is a session's record all the same, which is only not for this node.
+    pub fn is_understood(self) -> bool {
+        matches!(self, Self::Pool6 | Self::Pool4)
+    }
+
     /// Every reason, in the order of [`Rejects`].
     pub const ALL: [Self; 11] = [
         Self::Malformed,

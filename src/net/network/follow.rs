@@ -52,6 +52,20 @@ impl Network {
         events
     }
 
+    /// What keeps the interfaces from being of use just now, as a clause: `the interface eth0 is down`. Asks the
+    /// kernel.
+    pub fn obstacle(&self) -> Option<String> {
+        self.links.iter().find_map(|link| {
+            let interface = link.interface.as_ref()?;
+            let obstacle = match link.state {
+                State::Lost => Some("is gone"),
+                State::Failed => Some("cannot be used"),
+                State::InUse => interface.obstacle(),
+            };
+            obstacle.map(|obstacle| format!("the interface {interface} {obstacle}"))
+        })
+    }
+
     /// Joins the group again if the kernel has forgotten that this node is a member. To be called when nothing
     /// was heard for a while.
     pub fn check_membership(&mut self) -> Option<InterfaceEvent> {

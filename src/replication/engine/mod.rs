@@ -22,6 +22,9 @@ use super::wire::{LogKey, Sender};
 
 /// Zero of the engine's clock is so far in the past that no timeout reaches it, in milliseconds.
 const EPOCH: u64 = 1 << 40;
+/// Slots that are looked at for expired sessions at every tick: in a fraction of a millisecond.
+const SWEPT_AT_ONCE: u32 = 16_384;
+
 /// The state machine between our own Jool and the other nodes.
 #[derive(Debug)]
 pub struct Engine {
@@ -202,6 +205,7 @@ impl Engine {
         self.tick = now + INTERVAL;
         if !stood_still {
             self.group.notice_absence(now, &mut self.events);
+            self.group.notice_names(now, &mut self.events);
         }
         if std::mem::take(&mut self.ledger.is_contradicted) {
             self.audit.look_soon(now);
@@ -212,8 +216,8 @@ impl Engine {
             let name = self.group.name_of(node);
             self.events.tell(Event::Ended { name, sessions });
         }
-        // The whole table in some ten seconds.
-        let slots = self.ledger.table.slots() / 40 + 64;
+        // A small table at once, so that nodes count alike; the largest in some ten seconds.
+        let slots = self.ledger.table.slots() / 40 + SWEPT_AT_ONCE;
         self.group.keep_told(now, &self.ledger, &mut self.told);
         self.ledger
             .sweep(now, slots, self.local.is_attached, &self.told);

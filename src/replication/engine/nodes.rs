@@ -45,9 +45,6 @@ impl Engine {
             }
         };
         let own = self.group.own;
-        if frame.from.log == own {
-            return;
-        }
         if let Content::Hello(hello) = &frame.content
             && !self.group.is_ours(&hello.cluster)
         {
@@ -55,13 +52,32 @@ impl Engine {
             return;
         }
         if frame.from.log.node == own.node {
-            let is_hello = matches!(frame.content, Content::Hello(_));
-            let is_late = now < EPOCH + LATEST || self.is_former(now, frame.from.log);
-            if is_hello && !is_late && self.group.hear_namesake(now, from) {
-                self.events.tell(Event::Namesake(from));
+            if let Content::Hello(hello) = frame.content {
+                self.handle_own_hello(now, from, frame.from.log, &hello);
             }
             return;
         }
+        let sender = frame.from.log;
+        self.handle_content(now, from, frame, records);
+        // After a hello that it is known by.
+        if let Some(node) = self.group.nodes.run_mut(sender) {
+            node.datagrams += 1;
+        }
+    }
+
+    /// A hello in our own name. The network loops back ours, and of two daemons that were started in the same
+    /// millisecond only the proofs differ.
+    fn handle_own_hello(&mut self, now: u64, from: SocketAddr, log: LogKey, hello: &Hello) {
+        let is_ours = log == self.group.own && hello.proof == self.answers.proof;
+        let is_late = now < EPOCH + LATEST || self.is_former(now, log);
+        if !is_ours && !is_late && self.group.hear_namesake(now, from) {
+            self.events.tell(Event::Namesake(from));
+        }
+    }
+
+    /// What another node says.
+    fn handle_content(&mut self, now: u64, from: SocketAddr, frame: Frame<'_>, records: &[u8]) {
+        let own = self.group.own;
         match frame.content {
             Content::Data(data) => self.handle_data(now, frame.from, data, records),
             Content::Hello(hello) => self.handle_hello(now, from, frame.from, hello),

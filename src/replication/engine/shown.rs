@@ -91,7 +91,7 @@ impl Engine {
         self.local.is_emptied &= self.audit.lacks() || self.ledger.injections() > 0;
         let view = self.view(now);
         let (state, facts) = (view.state(), view.facts());
-        self.shown.show(now, state);
+        self.shown.show(now, state, !facts.is_alone);
         let before = self.fitness();
         if self.judge.judge(now, &facts) {
             // The others are to know at once.

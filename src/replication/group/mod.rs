@@ -4,6 +4,7 @@ mod heard;
 mod hello;
 mod log;
 mod logs;
+mod names;
 mod nodes;
 mod question;
 mod ranges;

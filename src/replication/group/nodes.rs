@@ -80,6 +80,10 @@ pub(crate) struct Node {
     pub(crate) lag: u32,
     /// Which of pool6, pool4 and the timeouts differ from ours.
     pub(crate) drift: [bool; Difference::ALL.len()],
+    /// Another node that is there has the same name.
+    pub(crate) shares_name: bool,
+    /// It is gone, and there again under another number.
+    pub(crate) is_renumbered: bool,
     /// Questions since the last answer.
     pub(crate) unanswered: u32,
     /// Which of [`LENGTHS`] its answers come through with.
@@ -117,6 +121,8 @@ impl Node {
             behind: 0,
             lag: 0,
             drift: [false; Difference::ALL.len()],
+            shares_name: false,
+            is_renumbered: false,
             unanswered: 0,
             length: 0,
             longer: (LONGER, LONGER),
@@ -144,6 +150,16 @@ impl Node {
     /// Whether it has all that it could find, and a Jool.
     pub(crate) fn has_joined(&self) -> bool {
         self.state().is_some_and(State::has_joined)
+    }
+
+    /// Whether it has a Jool, as far as it is understood.
+    pub(crate) fn has_jool(&self) -> bool {
+        self.state() != Some(State::Waiting)
+    }
+
+    /// When its first hello in this run came.
+    pub(super) fn began(&self) -> u64 {
+        self.began
     }
 
     /// How far it is in a log.

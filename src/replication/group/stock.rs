@@ -29,11 +29,21 @@ pub(crate) struct StockPeer {
 pub(crate) struct StockPeers(HashMap<SocketAddr, StockPeer>);
 
 impl StockPeers {
-    /// Counts a datagram with so many records taken and not taken.
-    pub(crate) fn heard(&mut self, now: u64, address: SocketAddr, records: u64, rejected: u64) {
-        if !self.0.contains_key(&address) && self.0.len() >= MOST {
-            self.0.retain(|_, peer| now < peer.heard + FORGOTTEN);
+    /// Counts a datagram with so many records taken and not taken. Who never sent a record that was understood is
+    /// no peer, whatever it is.
+    pub(crate) fn heard(
+        &mut self,
+        now: u64,
+        address: SocketAddr,
+        records: u64,
+        rejected: u64,
+        understood: bool,
+    ) {
+        if !self.0.contains_key(&address) {
             if self.0.len() >= MOST {
+                self.0.retain(|_, peer| now < peer.heard + FORGOTTEN);
+            }
+            if !understood || self.0.len() >= MOST {
                 return;
             }
         }
@@ -71,12 +81,24 @@ mod tests {
         let mut peers = StockPeers::default();
         let start = 0;
         for number in 0..1000 {
-            peers.heard(start, address(number), 1, 0);
+            peers.heard(start, address(number), 1, 0, true);
         }
         assert_eq!(peers.list().len(), MOST);
-        peers.heard(start, address(0), 2, 1);
+        peers.heard(start, address(0), 2, 1, true);
         let first = peers.list()[0];
         assert_eq!((first.datagrams, first.records, first.rejected), (2, 3, 1));
+    }
+
+    #[test]
+    fn who_sends_nothing_that_is_understood_is_no_peer() {
+        let mut peers = StockPeers::default();
+        peers.heard(0, address(1), 0, 3, false);
+        peers.heard(0, address(1), 0, 0, false);
+        assert!(peers.list().is_empty());
+        // One of another pool4 is, and of a peer everything counts.
+        peers.heard(0, address(2), 0, 1, true);
+        peers.heard(0, address(2), 0, 2, false);
+        assert_eq!(peers.list()[0].rejected, 3);
     }
 
     #[test]
@@ -84,10 +106,10 @@ mod tests {
         let mut peers = StockPeers::default();
         let start = 0;
         for number in 0..64 {
-            peers.heard(start, address(number), 1, 0);
+            peers.heard(start, address(number), 1, 0, true);
         }
-        peers.heard(start + FORGOTTEN, address(0), 1, 0);
-        peers.heard(start + FORGOTTEN, address(99), 1, 0);
+        peers.heard(start + FORGOTTEN, address(0), 1, 0, true);
+        peers.heard(start + FORGOTTEN, address(99), 1, 0, true);
         let left: Vec<_> = peers.list().iter().map(|peer| peer.address).collect();
         assert_eq!(left, [address(0), address(99)]);
     }

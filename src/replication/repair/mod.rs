@@ -25,7 +25,7 @@ use super::wire::Request;
 pub(crate) use answers::{Answers, Source};
 pub(crate) use donor::{best_donor, worth};
 pub(crate) use replayed::Heard;
-pub(crate) use scan::{Reading, Scan};
+pub(crate) use scan::{LastWhole, Reading, Scan};
 pub(crate) use verify::{Summer, Verifier};
 
 /// How many questions may stay without an answer before another node is asked.
@@ -85,6 +85,8 @@ pub(crate) struct Repair {
     pub(crate) verifier: Verifier,
     /// Sessions that were not here, or in another state, of what was read because it differs.
     differed: Option<u64>,
+    /// The last whole table that was read.
+    pub(crate) last_whole: Option<LastWhole>,
     /// Another node's whole table is to be read.
     pub(crate) resync_wanted: bool,
     /// Records that nobody has any more: whose, and how many.
@@ -100,6 +102,7 @@ impl Repair {
             questions: Questions::default(),
             verifier: Verifier::new(),
             differed: None,
+            last_whole: None,
             resync_wanted: false,
             lost: Vec::new(),
             lost_since: 0,

@@ -102,6 +102,7 @@ impl Repair {
     ) {
         if let Some(scan) = &mut self.scan {
             scan.records += 1;
+            scan.taken += u64::from(matches!(outcome, Outcome::Taken | Outcome::Ended));
             // What is about to expire may have expired here.
             let lives = record.session.lifetime > HORIZON;
             let is_news = (outcome == Outcome::Taken && lives) || outcome == Outcome::Ended;

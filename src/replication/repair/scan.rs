@@ -40,7 +40,21 @@ pub(crate) struct Scan {
     pub(super) tries: u32,
     pub(super) question: Question,
     pub(crate) records: u64,
+    /// Of those, the ones that were not known here.
+    pub(super) taken: u64,
     began: u64,
+}
+
+/// The last whole table that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastWhole {
+    pub(crate) donor: LogKey,
+    pub(crate) records: u64,
+    /// Of those, the ones that were not known here.
+    pub(crate) taken: u64,
+    /// When it began and ended, in milliseconds on the engine's clock.
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
 }
 
 /// What is read of another node's table.
@@ -167,6 +181,7 @@ impl Repair {
             tries: 0,
             question: Question::default(),
             records: 0,
+            taken: 0,
             began: now,
         });
         self.go_on_with_scan(now, around);
@@ -258,6 +273,13 @@ impl Repair {
         around.counters.transfers += 1;
         if scan.is_whole() {
             self.lost.clear();
+            self.last_whole = Some(LastWhole {
+                donor: scan.donor,
+                records: scan.records,
+                taken: scan.taken,
+                began: scan.began,
+                ended: now,
+            });
         }
         if !around.is_joining && (scan.records > 0 || scan.is_whole()) {
             around.events.tell(Event::CaughtUp {

@@ -5,7 +5,7 @@ mod shown;
 mod status;
 mod view;
 
-pub use status::{Kind, Peer, Status, Successor, Transfer, Verified};
+pub use status::{Kind, Peer, Status, Successor, TableReading, Transfer, Verified};
 
 pub(crate) use shown::Shown;
 pub(crate) use view::View;

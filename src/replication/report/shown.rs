@@ -23,11 +23,14 @@ impl Shown {
         }
     }
 
-    pub(crate) fn show(&mut self, now: u64, state: State) {
+    /// Takes a state. `is_heard`: another node is there, so that it may only be about to have its Jool back.
+    pub(crate) fn show(&mut self, now: u64, state: State, is_heard: bool) {
         let settled = |of: State| matches!(of, State::Synced | State::Alone | State::Degraded);
         let passes = settled(state)
             && settled(self.state)
-            && (state == State::Degraded || self.state == State::Degraded);
+            && (state == State::Degraded
+                || self.state == State::Degraded
+                || state == State::Alone && is_heard);
         self.next = match self.next {
             _ if state == self.state => None,
             Some((next, since)) if next == state => Some((next, since)),

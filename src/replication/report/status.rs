@@ -67,9 +67,11 @@ pub struct Peer {
     pub missing: u64,
     /// Settings of its Jool that are not like ours.
     pub drift: Vec<Difference>,
+    /// Another node that is there, or this one, has the same name.
+    pub shares_name: bool,
     /// What the last comparison with it found.
     pub verified: Option<Verified>,
-    /// Datagrams of records that came from it.
+    /// Datagrams that came from it.
     pub datagrams: u64,
     /// Records in them that were taken.
     pub records: u64,
@@ -97,6 +99,7 @@ impl Peer {
             lag: Duration::ZERO,
             missing: 0,
             drift: Vec::new(),
+            shares_name: false,
             verified: None,
             datagrams: 0,
             records: 0,
@@ -128,6 +131,21 @@ pub struct Transfer {
     pub records: u64,
     /// Slots of the donor's table that were read, in percent.
     pub percent: u8,
+}
+
+/// The last whole table that was read from another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableReading {
+    /// Whose.
+    pub donor: String,
+    /// When it ended.
+    pub at: Instant,
+    /// How long it took.
+    pub took: Duration,
+    /// Sessions that it told of.
+    pub records: u64,
+    /// Sessions of those that were not here, or of which less was known, and that were taken.
+    pub taken: u64,
 }
 
 /// How everything stands.
@@ -163,6 +181,8 @@ pub struct Status {
     pub transfer: Option<Transfer>,
     /// The last audit.
     pub audit: Option<Audit>,
+    /// The last whole table that was read from another node.
+    pub reading: Option<TableReading>,
     /// Another node says that it is this one: from there.
     pub namesake: Option<SocketAddr>,
     /// Who could take over now and has every session, the best first; or why nobody could.

@@ -11,7 +11,7 @@ use crate::replication::state::State;
 use crate::replication::store::{Ledger, OwnLog};
 
 use super::shown::PASSING;
-use super::status::{Kind, Peer, Status, Successor, Transfer, Verified};
+use super::status::{Kind, Peer, Status, Successor, TableReading, Transfer, Verified};
 
 /// How long ago, in milliseconds, a peer may have been told the first record that it has not yet
 /// said to have, for a failover to be safe.
@@ -43,7 +43,7 @@ impl View<'_> {
             State::Joining
         } else if self.is_degraded() {
             State::Degraded
-        } else if self.group.nodes.is_alone() {
+        } else if !self.group.nodes.all_present().any(Node::has_jool) {
             State::Alone
         } else {
             State::Synced
@@ -142,20 +142,27 @@ impl View<'_> {
             position: self.own_log.last(),
             announcing: self.ledger.announcements() as u64,
             failover: self.failover(),
-            peers: self.peers(instant),
+            peers: self.peers(&instant),
             transfer: self.repair.scan.as_ref().map(|scan| Transfer {
                 donor: self.group.name_of(scan.donor.node),
                 records: scan.records,
                 percent: scan.percent(),
             }),
             audit,
+            reading: self.repair.last_whole.map(|last| TableReading {
+                donor: self.group.name_of(last.donor.node),
+                at: instant(last.ended),
+                took: Duration::from_millis(last.ended - last.began),
+                records: last.records,
+                taken: last.taken,
+            }),
             namesake: self.group.namesake(self.now),
         }
     }
 
     /// The other nodes, ours before stock ones.
     fn peers(&self, instant: impl Fn(u64) -> Instant) -> Vec<Peer> {
-        let nodes = self.group.nodes.iter();
+        let nodes = self.group.nodes.iter().filter(|node| !node.is_renumbered);
         let mut peers: Vec<Peer> = nodes.map(|node| self.peer(node, &instant)).collect();
         peers.sort_unstable_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
         let now = instant(self.now);
@@ -194,6 +201,7 @@ impl View<'_> {
             drift: differences
                 .filter_map(|(what, differs)| differs.then_some(what))
                 .collect(),
+            shares_name: node.shares_name,
             verified: node.verified.map(|verified| Verified {
                 count: verified.count,
                 at: instant(verified.at),
