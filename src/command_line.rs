@@ -123,7 +123,7 @@ pub enum Command {
     },
     /// Take a drain back, and have a node that holds back take the traffic
     Undrain,
-    /// Have the daemon read its configuration again, all or nothing
+    /// Have the daemon read its configuration again, all or nothing, and say what that changed
     Reload,
     /// Have the daemon send its Jool's whole table to the other nodes
     Advertise,
@@ -143,7 +143,8 @@ pub enum Command {
         /// The new level
         level: Option<String>,
     },
-    /// Say everything that is wrong with a configuration, without running it; exit status 0 or 78
+    /// Say everything that is wrong with a configuration, without running it; exit status 0 or 78. An
+    /// interface has to be there if the file is in /etc/joold; any other file may be another host's
     #[command(after_help = config::help())]
     Check {
         /// The configuration

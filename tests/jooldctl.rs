@@ -129,8 +129,12 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
 
     let said = jooldctl(&bus, &["-i", "eth0", "resync"]);
     assert_eq!(said.status, 0, "{said:?}");
-    assert!(said.stdout.starts_with("compared: "), "{said:?}");
+    assert!(said.stdout.starts_with("compared with Jool: "), "{said:?}");
     assert!(said.stdout.contains(" sessions in Jool, "), "{said:?}");
+    assert!(
+        said.stdout.contains("\ncompared with bond0.64: "),
+        "{said:?}"
+    );
     let audits = &status(&bus)[1]["Counters"]["audits"];
     assert!(audits.as_u64().unwrap() >= 2, "{audits}");
 

@@ -1,5 +1,6 @@
 //! The operator's client: arguments in, library out.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use joold::client::{self, Agreement, Client, Wanted};
 use joold::command_line::{Command, Jooldctl};
-use joold::config::{self, Name, Sources};
+use joold::config::{self, Lookups, Name, Sources};
 use joold::demo;
 
 fn main() -> ExitCode {
@@ -84,7 +85,10 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<u8, client::Er
         Command::Status { json } => client::status(&client.daemons(instance).await?, json).await,
         Command::Peers { json } => client::peers(&client.daemons(instance).await?, json).await,
         Command::Watch { json } => client::watch(&client.daemons(instance).await?, json).await,
-        Command::Reload => client.daemon(instance).await?.reload().await,
+        Command::Reload => {
+            let changed = client.daemon(instance).await?.reload().await?;
+            client::put(&format!("{changed}\n"))
+        }
         Command::Undrain => client.daemon(instance).await?.undrain().await,
         Command::Advertise => {
             let sessions = client.daemon(instance).await?.advertise().await?;
@@ -92,7 +96,7 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<u8, client::Er
         }
         Command::Resync => {
             let found = client.daemon(instance).await?.resync().await?;
-            client::put(&format!("compared: {found}\n"))
+            client::put_folded(&found, 4)
         }
         Command::LogLevel { level } => {
             let level = client
@@ -140,6 +144,8 @@ async fn verify(instance: Option<&str>, timeout: Duration) -> Result<u8, client:
     }
 }
 
+/// Columns to the left of what a configuration means.
+const MEANING: usize = 14;
 /// Exit status if it cannot be told whether a node is fit.
 const UNKNOWN: u8 = 3;
 
@@ -155,16 +161,32 @@ fn failed(status: u8, reason: &str) -> ExitCode {
 }
 
 fn check(mut sources: Sources) -> ExitCode {
+    let name = sources.network.as_deref().and_then(Name::of_path);
     // As joold@NAME takes it.
-    if sources.interface.is_none()
-        && let Some(name) = sources.network.as_deref().and_then(Name::of_path)
-    {
+    if let (None, Some(name)) = (&sources.interface, &name) {
         sources.interface = name.sources().interface;
     }
-    match config::load(&sources) {
+    let system = Lookups::system();
+    let elsewhere = RefCell::new(Vec::new());
+    let lookups = Lookups {
+        // A file that no unit here reads may be another host's.
+        interface: &|interface| match (system.interface)(interface) {
+            Err(reason) if name.is_none() => {
+                elsewhere.borrow_mut().push(reason);
+                Ok(())
+            }
+            result => result,
+        },
+        ..system
+    };
+    match config::load_with(&sources, &lookups) {
         Ok(config) => {
-            let meaning = config.meaning();
-            let _ = write!(io::stdout(), "the configuration is good:\n{meaning}");
+            let good = format!("the configuration is good:\n{}", config.meaning());
+            // A reader who has gone has the exit status.
+            let _ = client::put_folded(&good, MEANING);
+            for reason in elsewhere.take() {
+                let _ = writeln!(io::stderr(), "jooldctl: on this host {reason}");
+            }
             for caution in config.cautions() {
                 let _ = writeln!(io::stderr(), "jooldctl: {caution}");
             }

@@ -3,6 +3,7 @@
 mod fit;
 mod peers;
 mod properties;
+mod resync;
 mod terminal;
 mod verify;
 mod view;
@@ -22,7 +23,8 @@ use zbus::wire::DynamicDeserialize;
 use zbus::{Connection, DynamicType, OwnedVariant, Proxy, Variant, fdo};
 
 use crate::bus::{INTERFACE, PATH, bus_name, likely_name};
-use properties::{clock, number, text};
+use crate::service::changed;
+use properties::{clock, list, text};
 use terminal::{Style, WIDTH};
 
 pub use fit::{Answer, fit, hold};
@@ -36,8 +38,6 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const REFRESH: Duration = Duration::from_secs(1);
 /// How long a daemon, or the bus, may take for an answer. It comes at once, unless one of them hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
-/// How often the end of a comparison is looked for.
-const RESYNC_LOOK: Duration = Duration::from_millis(200);
 
 /// Why a daemon could not be asked or told. Each has an exit status of sysexits(3).
 #[derive(Debug)]
@@ -332,13 +332,17 @@ impl Daemon {
         Ok(properties)
     }
 
-    /// Has the configuration read again.
+    /// Has the configuration read again. Returns what that changed, in words.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub async fn reload(&self) -> Result<(), Error> {
-        self.ask((PATH, INTERFACE, "Reload"), &()).await
+    pub async fn reload(&self) -> Result<String, Error> {
+        let () = self.ask((PATH, INTERFACE, "Reload"), &()).await?;
+        let properties = self.properties().await?;
+        let changes = list(&properties, "ConfigurationChanges");
+        let pending = list(&properties, "ConfigurationPending");
+        Ok(changed(&changes, &pending))
     }
 
     /// Has the whole table sent to the other nodes, and returns how many sessions that were.
@@ -348,36 +352,6 @@ impl Daemon {
     /// Why that is not possible now.
     pub async fn advertise(&self) -> Result<u64, Error> {
         self.ask((PATH, INTERFACE, "Advertise"), &()).await
-    }
-
-    /// Has everything compared, and waits for the end of it. Returns what was found, in words.
-    ///
-    /// # Errors
-    ///
-    /// Why that is not possible now.
-    pub async fn resync(&self) -> Result<String, Error> {
-        let audits = |properties: &Map<String, Json>| {
-            let counters = properties.get("Counters").and_then(Json::as_object);
-            counters.map_or(0, |counters| number(counters, "audits"))
-        };
-        let before = audits(&self.properties().await?);
-        let () = self.ask((PATH, INTERFACE, "Resync"), &()).await?;
-        loop {
-            tokio::time::sleep(RESYNC_LOOK).await;
-            let properties = self.properties().await?;
-            let object = |name: &str| properties.get(name).and_then(Json::as_object);
-            let transferring = object("Transfer").is_some_and(|transfer| !transfer.is_empty());
-            if let Some(audit) = object("LastAudit")
-                && audits(&properties) > before
-                && !transferring
-            {
-                return Ok(view::findings(audit));
-            }
-            if text(&properties, "State") == "waiting" {
-                let reason = text(&properties, "StateReason");
-                return Err(Error::Refused(format!("Jool is lost: {reason}")));
-            }
-        }
     }
 
     /// Makes this node unfit, so that its traffic moves to another one.
@@ -551,6 +525,16 @@ pub async fn watch(daemons: &[Daemon], json: bool) -> Result<(), Error> {
 /// It cannot be written.
 pub fn put(text: &str) -> Result<(), Error> {
     put_to_reader(text).map(drop)
+}
+
+/// Prints text whose lines fit the terminal, if there is one: those that are broken go on so many columns from the
+/// left.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub fn put_folded(text: &str, indent: usize) -> Result<(), Error> {
+    put(&Style::of_stdout().hanging(indent, text))
 }
 
 /// Prints text, and says whether there still is a reader.

@@ -8,6 +8,9 @@ use super::properties::{age, list, number, span, text, thousands, truth};
 use super::terminal::{BAD, DOUBTFUL, FAINT, GOOD, Style};
 use super::view::colour_of;
 
+/// Columns of the table besides those of the names, and of the tables of what came and was compared.
+const COLUMNS: usize = 58;
+const FULL_COLUMNS: usize = 72;
 /// Columns of the longest name that is shown whole.
 const LONGEST_NAME: usize = 22;
 
@@ -21,14 +24,21 @@ pub(super) fn table(peers: &Json, style: &Style, now: u64) -> String {
     let names = rows.iter().map(|peer| text(peer, "Name").chars().count());
     let width = names.max().unwrap_or(0).clamp(4, LONGEST_NAME);
     let mut out = String::new();
+    let is_narrow = style.columns < width + COLUMNS;
     let head = format!(
         "{:<width$}  {:<3}  {:<8} {:>11} {:>8} {:>8} {:>8}",
         "PEER", "FIT", "STATE", "SESSIONS", "BEHIND", "LAG", "MISSING"
     );
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "  {}", style.paint("1", &head));
+    if !is_narrow {
+        let _ = writeln!(out, "  {}", style.paint("1", &head));
+    }
     for peer in rows {
-        line(&mut out, peer, width, style);
+        if is_narrow {
+            sentence(&mut out, peer, style);
+        } else {
+            line(&mut out, peer, width, style);
+        }
         let wrong = wrong(peer, now);
         for line in style.fold(4, &address(peer)) {
             let _ = writeln!(out, "    {}", style.paint(FAINT, &line));
@@ -48,6 +58,9 @@ pub(super) fn full_table(name: &str, peers: &Json, style: &Style, now: u64) -> S
         return format!("joold@{name} has heard nobody yet\n");
     }
     let mut out = table(peers, style, now);
+    if style.columns < FULL_COLUMNS {
+        return out + &sentences(&rows, style, now);
+    }
     let head = format!(
         "{:<LONGEST_NAME$} {:>11} {:>12} {:>8}  {}",
         "FROM", "DATAGRAMS", "RECORDS", "REFUSED", "HEARD"
@@ -65,6 +78,34 @@ pub(super) fn full_table(name: &str, peers: &Json, style: &Style, now: u64) -> S
         );
     }
     out + &comparisons(&rows, style, now)
+}
+
+/// The same in words, for a terminal that is too narrow for a table.
+fn sentences(rows: &[&Map<String, Json>], style: &Style, now: u64) -> String {
+    let mut out = "\n".to_owned();
+    for peer in rows {
+        let (name, differing) = (text(peer, "Name"), number(peer, "DifferingSessions"));
+        let mut said = format!(
+            "{name}: {} datagrams with {} records came, {} refused, the last {} ago",
+            thousands(number(peer, "Datagrams")),
+            thousands(number(peer, "Records")),
+            thousands(number(peer, "Rejected")),
+            age(now, number(peer, "LastHeard"))
+        );
+        if text(peer, "Kind") == "joold" {
+            said += &match number(peer, "LastVerified") {
+                0 => "; not compared yet".to_owned(),
+                then => format!(
+                    "; compared {} ago: {} sessions, {} differed",
+                    age(now, then),
+                    thousands(number(peer, "VerifiedSessions")),
+                    thousands(differing)
+                ),
+            };
+        }
+        out += &style.hanging(4, &format!("  {said}"));
+    }
+    out
 }
 
 /// What was found when each was last compared with what is here.
@@ -149,6 +190,33 @@ fn line(out: &mut String, peer: &Map<String, Json>, width: usize, style: &Style)
     );
 }
 
+/// A row of the table in words.
+fn sentence(out: &mut String, peer: &Map<String, Json>, style: &Style) {
+    let name = text(peer, "Name");
+    let (said, colour) = match text(peer, "State") {
+        _ if !truth(peer, "Present") => (format!("{name}: gone"), BAD),
+        "" => (format!("{name}: there"), ""),
+        state => {
+            let (fit, colour) = if truth(peer, "Fit") {
+                ("fit", colour_of(state))
+            } else {
+                ("NOT fit", BAD)
+            };
+            let said = format!(
+                "{name}: {fit}, {state}, {} sessions, {} behind ({}), {} missing",
+                thousands(number(peer, "Sessions")),
+                thousands(number(peer, "Behind")),
+                span(number(peer, "Lag")),
+                thousands(number(peer, "Missing"))
+            );
+            (said, colour)
+        }
+    };
+    for line in style.hanging(4, &format!("  {said}")).lines() {
+        let _ = writeln!(out, "{}", style.paint(colour, line));
+    }
+}
+
 /// Where it is, and what it runs.
 fn address(peer: &Map<String, Json>) -> String {
     if text(peer, "Kind") == "stock" {
@@ -181,6 +249,11 @@ fn wrong(peer: &Map<String, Json>, now: u64) -> Vec<String> {
             "not fit to take over: {}",
             text(peer, "FitnessWords")
         ));
+    }
+    if truth(peer, "SharesName") {
+        wrong.push(
+            "not the only node of this name; give one of them another \"node name\"".to_owned(),
+        );
     }
     let drift = list(peer, "Drift").join(", ");
     if !drift.is_empty() {

@@ -50,6 +50,32 @@ impl Style {
         lines
     }
 
+    /// Lines of text that fit the terminal, if there is one; those that are broken go on so many columns from the
+    /// left.
+    pub(super) fn hanging(&self, indent: usize, text: &str) -> String {
+        let mut out = String::new();
+        for line in text.lines() {
+            let kept = line.len() - line.trim_start().len();
+            let (space, words) = line.split_at(kept);
+            // What is broken off is indented more than what stays.
+            let room = Style {
+                columns: self.columns.saturating_sub(kept),
+                ..*self
+            };
+            let mut parts = room.fold(0, words).into_iter();
+            let first = parts.next().unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{space}{}", first.trim_end());
+            let rest = parts.collect::<Vec<_>>().join(" ");
+            if !rest.is_empty() {
+                for part in self.fold(indent, &rest) {
+                    let _ = writeln!(out, "{:indent$}{part}", "");
+                }
+            }
+        }
+        out
+    }
+
     /// Text for the whole terminal, over what was there, so that nothing flickers. What does not
     /// fit is cut off: a terminal that wraps or scrolls would show the end, and the beginning says
     /// whether this node may take over.
@@ -115,6 +141,22 @@ mod tests {
             low(2).frame("a\n\nb\n"),
             "\x1b[H\x1b[Ka\n\x1b[K… 2 more lines"
         );
+    }
+
+    #[test]
+    fn a_line_that_is_broken_goes_on_below_its_value() {
+        let narrow = Style {
+            columns: 20,
+            ..TERMINAL
+        };
+        let text = "all is well\n  group  [ff15::1]:6400, on eth0, hop limit 1\n";
+        let folded = "all is well\n  group\n         [ff15::1]:6400,\n         on eth0,\n         hop limit 1\n";
+        assert_eq!(narrow.hanging(9, text), folded);
+        let piped = Style {
+            terminal: false,
+            ..narrow
+        };
+        assert_eq!(piped.hanging(9, text), text);
     }
 
     #[test]

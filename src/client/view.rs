@@ -278,16 +278,19 @@ fn details(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
             count("received-datagrams")
         ),
     );
-    let drops = drops(properties);
-    if drops.is_empty() {
-        rows.row("Dropped", "nothing");
-    } else {
-        rows.painted("Dropped", BAD, &drops.join(", "));
-    }
+    dropped(properties, rows, now);
     rows.row("Listens", &listens(properties));
     rows.row("Sends to", &destinations(properties));
     if text(properties, "LastError") != text(properties, "StateReason") {
-        rows.row("Last error", text(properties, "LastError"));
+        let error = match (
+            text(properties, "LastError"),
+            number(properties, "LastErrorTime"),
+        ) {
+            ("", _) => String::new(),
+            (error, 0) => error.to_owned(),
+            (error, then) => format!("{} ago: {error}", age(now, then)),
+        };
+        rows.row("Last error", &error);
     }
     for problem in list(properties, "OutletProblems") {
         rows.painted("Outlet", BAD, &problem);
@@ -296,8 +299,27 @@ fn details(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
     let files = if files.is_empty() { "defaults" } else { &files };
     let loaded = age(now, number(properties, "ConfigurationLoaded"));
     rows.row("Settings", &format!("{files}, read {loaded} ago"));
+    let pending = list(properties, "ConfigurationPending");
+    if !pending.is_empty() {
+        let keys: Vec<_> = pending.iter().map(|key| format!("{key:?}")).collect();
+        let pending = format!("{}: with the next restart", keys.join(", "));
+        rows.painted("Pending", DOUBTFUL, &pending);
+    }
     for problem in list(properties, "ConfigurationProblems") {
         rows.painted("Problem", BAD, &problem);
+    }
+}
+
+/// What was dropped, and when the last of it was.
+fn dropped(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
+    let drops = drops(properties).join(", ");
+    match (&drops[..], number(properties, "LastDropTime")) {
+        ("", _) => rows.row("Dropped", "nothing"),
+        (_, 0) => rows.painted("Dropped", BAD, &drops),
+        (_, last) => {
+            let ago = age(now, last);
+            rows.painted("Dropped", BAD, &format!("{drops}; the last {ago} ago"));
+        }
     }
 }
 
@@ -345,7 +367,7 @@ fn destinations(properties: &Map<String, Json>) -> String {
     all.join(", ")
 }
 
-/// What every counter gained per second since the last look, which was so long ago.
+/// What every counter gained per second since the last look, which was so long ago; nothing at the first look.
 pub(super) fn rates(
     properties: &Map<String, Json>,
     before: Option<&Map<String, Json>>,
@@ -354,10 +376,13 @@ pub(super) fn rates(
     let millis = u64::try_from(elapsed.as_millis())
         .unwrap_or(u64::MAX)
         .max(1);
+    let Some(before) = before else {
+        return Map::new();
+    };
     let counters = properties.get("Counters").and_then(Json::as_object);
     let rate = |(name, count): (&String, &Json)| {
         let count = count.as_u64().unwrap_or(0);
-        let then = before.map_or(count, |before| counter(before, name));
+        let then = counter(before, name);
         let gained = count.saturating_sub(then);
         (name.clone(), json!((gained * 1000 + millis / 2) / millis))
     };
@@ -372,7 +397,10 @@ pub(super) fn live(
     now: u64,
 ) -> String {
     let mut out = title(properties, style);
-    let rate = |name: &str| thousands(number(rates, name));
+    let rate = |name: &str| {
+        let rate = rates.get(name).and_then(Json::as_u64);
+        rate.map_or("-".to_owned(), thousands)
+    };
     let total = |name: &str| thousands(counter(properties, name));
     let state = text(properties, "State");
     let mut rows = Rows {
@@ -419,12 +447,7 @@ pub(super) fn live(
         let _ = writeln!(out, "{name:>10}: {value}");
     }
     rows.text.clear();
-    let drops = drops(properties);
-    if drops.is_empty() {
-        rows.row("Dropped", "nothing");
-    } else {
-        rows.painted("Dropped", BAD, &drops.join(", "));
-    }
+    dropped(properties, &mut rows, now);
     out += &rows.text;
     let peers = properties.get("Peers").unwrap_or(&Json::Null);
     let _ = write!(out, "\n{}", peers::table(peers, style, now));
@@ -649,6 +672,67 @@ mod tests {
         }));
         for line in status(&properties, &narrow, NOW).lines() {
             assert!(line.chars().count() <= 40, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_look_has_no_rates() {
+        let first = rates(&properties(), None, Duration::from_secs(1));
+        assert!(first.is_empty());
+        let shown = live(&properties(), &first, &PLAIN, NOW);
+        for part in [
+            "      Sent:         - records/s in - datagrams/s\n",
+            "      Gaps:         - records/s repaired; 12 in all, 0 lost for good\n",
+        ] {
+            assert!(shown.contains(part), "{part}:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn errors_drops_and_what_waits_for_a_restart_have_an_age_or_a_name() {
+        shows(
+            &json!({
+                "LastError": "sending failed", "LastErrorTime": 30_000_000,
+                "Counters": { "strangers": 5 }, "LastDropTime": 58_000_000,
+                "ConfigurationPending": ["node name", "max sessions"],
+            }),
+            &[
+                "Last error: 30 s ago: sending failed\n",
+                "   Dropped: 5 datagrams from strangers; the last 2 s ago\n",
+                "   Pending: \"node name\", \"max sessions\": with the next restart\n",
+            ],
+        );
+    }
+
+    #[test]
+    fn sixty_columns_are_enough() {
+        for columns in [40, 60, 72, 77] {
+            let narrow = Style {
+                columns,
+                ..TERMINAL
+            };
+            let mut properties = with(&json!({ "LastError": "sentence ".repeat(30) }));
+            properties["Peers"][0]["SharesName"] = json!(true);
+            let all = [
+                status(&properties, &narrow, NOW),
+                peers::full_table("eth0", &properties["Peers"], &narrow, NOW),
+            ];
+            for line in all.concat().lines() {
+                assert!(line.chars().count() <= columns, "{columns}: {line}");
+            }
+            assert!(all.concat().contains("nat64-b"));
+        }
+        let narrow = Style {
+            columns: 60,
+            ..TERMINAL
+        };
+        let shown = peers::full_table("eth0", &properties()["Peers"], &narrow, NOW);
+        for part in [
+            "  nat64-b: fit, synced, 41,229 sessions, 3 behind (20 ms), 0\n    missing\n",
+            "  192.0.2.7: there\n",
+            "  nat64-b: 7 datagrams with 12,345 records came, 0 refused,\n    the last 2 s ago; compared 30 s ago:",
+        ] {
+            assert!(shown.contains(part), "{part}:\n{shown}");
         }
     }
 
