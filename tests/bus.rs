@@ -22,7 +22,7 @@ use common::bus::{
     runtime, skipped,
 };
 use common::daemon::{Said, free_port, program, run_to_its_end};
-use common::{wait_for, wait_until};
+use common::{stock_record, wait_for, wait_until};
 
 /// The lines of joold's own interface in an XML.
 fn own_interface(xml: &str) -> Vec<&str> {
@@ -195,10 +195,10 @@ fn a_stock_node_is_listed_by_its_address_and_nobody_can_fail_over_to_it() {
     let address = stock.local_addr().unwrap();
     let port = free_port();
     let daemon = bus.joold("pair", (port, address.port()), 0);
-    daemon.logs("attached to Jool");
+    daemon.logs("alone: no other joold is heard");
     daemon.logs("on the system bus");
-    // No record, but sent as a stock node sends them: without a word about itself.
-    stock.send_to(&[1; 40], ("127.0.0.1", port)).unwrap();
+    // Without a word about itself.
+    stock.send_to(&stock_record(), ("127.0.0.1", port)).unwrap();
     let client = bus.client();
     let peer = wait_for("the peer", || {
         let mut peers: Vec<HashMap<String, OwnedVariant>> = client.property("pair", "Peers");

@@ -87,6 +87,18 @@ fn garbage_and_strangers_are_told_of_by_reason_when_they_come() {
 }
 
 #[test]
+fn who_sends_and_is_none_of_the_peers_is_named() {
+    let folder = Folder::create();
+    let port = free_port();
+    let file = folder.file("netsocket.json", loopback(port, free_port()).to_string());
+    let daemon = Daemon::start(Daemon::command().arg(&file).args(["--simulated-jool", "0"]));
+    daemon.logs("each of \"peers\" should run one that names this node in its own \"peers\"");
+    let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
+    stranger.send_to(b"hello", ("127.0.0.1", port)).unwrap();
+    daemon.logs("WARN 127.0.0.2 sends to this node, but is not in its \"peers\"");
+}
+
+#[test]
 fn a_flood_of_datagrams_does_not_keep_the_daemon_from_stopping() {
     stops_in_a_flood_of(&[0x28; 60_000], "WARN dropped: ");
 }

@@ -14,11 +14,11 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use common::bus::{Bus, loopback};
 use common::daemon::{Folder, Said, free_port, program, run_to_its_end};
-use common::{wait_for, wait_until};
+use common::{stock_record, wait_for, wait_until};
 
 /// Runs jooldctl on the bus.
 fn jooldctl(bus: &Bus, arguments: &[&str]) -> Said {
@@ -162,8 +162,28 @@ fn two_daemons_are_shown_told_apart_and_told_what_to_do() {
         "debug\n"
     );
 
-    assert_eq!(jooldctl(&bus, &["-i", "eth0", "reload"]).status, 0);
-    active.logs("INFO read the configuration again");
+    let reload = || jooldctl(&bus, &["-i", "eth0", "reload"]);
+    let said = reload();
+    assert_eq!(
+        (said.status, &said.stdout[..]),
+        (0, "nothing has changed\n"),
+        "{said:?}"
+    );
+    active.logs("INFO read the configuration again: nothing has changed\n");
+    let mut other = loopback(ports[0], ports[1]);
+    (other["node name"], other["failback"]) = ("other".into(), "manual".into());
+    bus.folder.file("eth0.json", other.to_string());
+    let said = reload();
+    assert_eq!(said.status, 0, "{said:?}");
+    for part in [
+        "changed: \"node name\", \"failback\";",
+        " takes effect with the next restart: \"node name\"\n",
+    ] {
+        assert!(said.stdout.contains(part), "{part}: {said:?}");
+    }
+    let said = jooldctl(&bus, &["-i", "eth0", "status"]);
+    let pending = " Pending: \"node name\": with the next restart\n";
+    assert!(said.stdout.contains(pending), "{said:?}");
     let mut bad = loopback(ports[0], ports[1]);
     bad["ttl"] = 256.into();
     bus.folder.file("eth0.json", bad.to_string());
@@ -239,8 +259,8 @@ fn verify_names_who_cannot_be_compared_with_and_is_2_without_a_jool() {
     let peer = stock.local_addr().unwrap().port();
     let daemon = bus.joold("eth0", (port, peer), 0);
     daemon.logs("alone: no other joold is heard");
-    // No record, but sent as a stock node sends them: without a word about itself.
-    stock.send_to(&[1; 40], ("127.0.0.1", port)).unwrap();
+    // Without a word about itself.
+    stock.send_to(&stock_record(), ("127.0.0.1", port)).unwrap();
     wait_until("the stock node", || {
         !status(&bus)[0]["Peers"].as_array().unwrap().is_empty()
     });
@@ -283,7 +303,7 @@ fn watch_tells_rates_in_json_line_by_line() {
         .collect();
     watch.kill().unwrap();
     watch.wait().unwrap();
-    assert_eq!(looks[0][0]["Rates"]["local-records"], 0);
+    assert_eq!(looks[0][0]["Rates"], json!({}));
     assert_eq!(looks[2][0]["Name"], "eth0");
     let rate = looks[2][0]["Rates"]["local-records"].as_u64().unwrap();
     assert!(rate > 0, "{looks:?}");
@@ -366,7 +386,8 @@ fn a_script_waits_for_a_daemon_that_is_not_there_yet_until_it_is_synced() {
     assert_eq!((said.status, &said.stdout[..]), (75, ""), "{said:?}");
     assert_eq!(
         said.stderr,
-        "jooldctl: not synced within 0.3 s: joold@a is alone: no other joold is heard\n"
+        "jooldctl: not synced within 0.3 s: joold@a is alone: no other joold is heard, though each of \"peers\" \
+         should run one that names this node in its own \"peers\"\n"
     );
 
     let b = bus.joold("b", (ports[1], ports[0]), 0);

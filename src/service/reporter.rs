@@ -245,9 +245,10 @@ impl<J: Jool> Node<J> {
                     names.join(" and ")
                 );
             }
-            Err(reason) => warn!(
+            Err(_) => warn!(
                 MESSAGE_ID = messages::FAILOVER_UNSAFE.id,
-                "if this node dies, NO node has every session: {reason}"
+                "if this node dies, NO node has every session: {}",
+                self.publisher.snapshot.borrow().failover_reason()
             ),
         }
     }

@@ -79,18 +79,18 @@ impl Snapshot {
 
     /// Why no other node has the sessions of this one.
     fn alone(&self) -> String {
-        let is_there = |peer: &&Peer| peer.present && peer.kind == Kind::Joold;
-        let there: Vec<&str> = (self.status.peers.iter().filter(is_there))
-            .map(|peer| peer.name.as_str())
-            .collect();
+        let is_there = |peer: &&Peer| peer.present;
+        let there = self.status.peers.iter().filter(is_there);
+        let joolds = there.clone().filter(|peer| peer.kind == Kind::Joold);
+        let joolds: Vec<&str> = joolds.map(|peer| peer.name.as_str()).collect();
         let is_unicast = self.addresses.group.is_none() && !self.addresses.peers.is_empty();
-        match &there[..] {
+        match &joolds[..] {
             [] if !self.obstacle.is_empty() => {
                 format!("no other joold is heard, since {}", self.obstacle)
             }
-            [] if is_unicast => {
-                "no other joold is heard; does each of \"peers\" run one, and name this node \
-                                 in its own \"peers\"?"
+            [] if is_unicast && there.count() == 0 => {
+                "no other joold is heard, though each of \"peers\" should run one that names this node in its own \
+                 \"peers\""
                     .to_owned()
             }
             [] => "no other joold is heard".to_owned(),
