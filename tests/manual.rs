@@ -348,7 +348,7 @@ nodes.
 
 - synced: Nothing that the other nodes have is missing here.
 
-- alone: As synced, but no other joold is heard.
+- alone: As synced, but no other joold is heard, or none that has a Jool.
 
 - degraded: Something is known to be missing. It is asked for; the reason says whether anybody can have it.
 
