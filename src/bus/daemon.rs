@@ -45,6 +45,7 @@ struct PeerEntry {
     lag: u64,
     missing: u64,
     drift: Vec<&'static str>,
+    hears_us: bool,
     shares_name: bool,
     verifications: u64,
     last_verified: u64,
@@ -78,6 +79,7 @@ impl PeerEntry {
             lag: whole_microseconds(peer.lag),
             missing: peer.missing,
             drift: peer.drift.iter().map(|what| what.name()).collect(),
+            hears_us: peer.hears_us,
             shares_name: peer.shares_name,
             verifications: peer.verified.map_or(0, |verified| verified.count),
             last_verified: peer
@@ -577,6 +579,7 @@ mod tests {
             lag: Duration::from_millis(20),
             missing: 3,
             drift: vec![Difference::Pool4, Difference::Timeouts],
+            hears_us: false,
             shares_name: true,
             verified: Some(Verified {
                 count: 2,
@@ -594,7 +597,7 @@ mod tests {
         assert_eq!((entry.fitness, entry.fit), ("behind", false));
         assert_eq!(entry.record_format, "140");
         assert_eq!(entry.drift, ["pool4", "timeouts"]);
-        assert!(entry.shares_name);
+        assert!(entry.shares_name && !entry.hears_us);
         assert_eq!(entry.verifications, 2);
         assert_eq!((entry.verified_sessions, entry.differing_sessions), (9, 1));
         assert!(entry.last_verified > 0);

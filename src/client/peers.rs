@@ -250,6 +250,12 @@ fn wrong(peer: &Map<String, Json>, now: u64) -> Vec<String> {
             text(peer, "FitnessWords")
         ));
     }
+    if truth(peer, "Present") && peer.get("HearsUs") == Some(&Json::Bool(false)) {
+        wrong.push(
+            "does not hear this node: does a packet filter there stop it, or is it missing in the \"peers\" there?"
+                .to_owned(),
+        );
+    }
     if truth(peer, "SharesName") {
         wrong.push(
             "not the only node of this name; give one of them another \"node name\"".to_owned(),

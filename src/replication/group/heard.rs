@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::replication::event::{Event, Events};
 use crate::replication::state::State;
 use crate::replication::store::{Ledger, OwnLog, RING};
-use crate::replication::wire::{Hello, LogKey, Progress, Sender};
+use crate::replication::wire::{Hello, LogKey, MIN_FRAME, Progress, Sender};
 
 use super::{Group, Node, display_name};
 
@@ -38,10 +38,13 @@ impl Group {
             let name = self.name_of(key.node);
             self.overlook(now, name);
         }
-        let mut of_ours = 0;
+        // A hello over a narrow path has no room for more, and may leave ours out.
+        let is_full = logs.len() >= Hello::most_logs(MIN_FRAME);
+        let (mut of_ours, mut hears_us) = (0, is_full);
         for Progress { position, last } in logs {
             if position.log == self.own {
                 of_ours = position.seq.min(own_log.last());
+                hears_us = true;
             } else if self.nodes.present(position.log).is_none() {
                 self.hear_of_log(now, position.log, last.max(position.seq), ledger);
             }
@@ -60,6 +63,7 @@ impl Group {
             node.is_apart = was_apart && is_joining;
             node.behind = own_log.last() - of_ours;
             node.lag = lag;
+            node.deaf_since = (!hears_us).then(|| node.deaf_since.unwrap_or(now));
         }
         if was_apart {
             for log in self.logs.iter_mut() {

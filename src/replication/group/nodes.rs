@@ -17,6 +17,8 @@ const MOST: usize = 32;
 const RESTART: u64 = 3_000;
 /// Of two that say they are the same node one is heard at least so often, in milliseconds.
 const CLONE: u64 = 5_000;
+/// It takes a node less than this to hear another and to say so, in milliseconds.
+const DEAF: u64 = 3_000;
 /// Lengths of answers that are asked for, one after the other, when none comes.
 const LENGTHS: [usize; 4] = [MAX_FRAME, 1_232, 548, MIN_FRAME];
 /// Questions without an answer before a shorter one is asked for.
@@ -78,8 +80,10 @@ pub(crate) struct Node {
     pub(crate) behind: u64,
     /// How long before its last hello the first of what it had not was announced, in milliseconds.
     pub(crate) lag: u32,
-    /// Which of pool6, pool4 and the timeouts differ from ours.
+    /// Which of its settings differ from ours.
     pub(crate) drift: [bool; Difference::ALL.len()],
+    /// Since when its hellos name every log but ours: it has never heard this run.
+    pub(crate) deaf_since: Option<u64>,
     /// Another node that is there has the same name.
     pub(crate) shares_name: bool,
     /// It is gone, and there again under another number.
@@ -121,6 +125,7 @@ impl Node {
             behind: 0,
             lag: 0,
             drift: [false; Difference::ALL.len()],
+            deaf_since: None,
             shares_name: false,
             is_renumbered: false,
             unanswered: 0,
@@ -155,6 +160,11 @@ impl Node {
     /// Whether it has a Jool, as far as it is understood.
     pub(crate) fn has_jool(&self) -> bool {
         self.state() != Some(State::Waiting)
+    }
+
+    /// Whether it has been saying for a while that it has not heard us.
+    pub(crate) fn is_deaf(&self, now: u64) -> bool {
+        self.deaf_since.is_some_and(|since| now >= since + DEAF)
     }
 
     /// When its first hello in this run came.

@@ -67,6 +67,8 @@ pub struct Peer {
     pub missing: u64,
     /// Settings of its Jool that are not like ours.
     pub drift: Vec<Difference>,
+    /// Whether it hears this node, as far as its hellos tell; stock peers say nothing.
+    pub hears_us: bool,
     /// Another node that is there, or this one, has the same name.
     pub shares_name: bool,
     /// What the last comparison with it found.
@@ -99,6 +101,7 @@ impl Peer {
             lag: Duration::ZERO,
             missing: 0,
             drift: Vec::new(),
+            hears_us: true,
             shares_name: false,
             verified: None,
             datagrams: 0,

@@ -201,6 +201,7 @@ impl View<'_> {
             drift: differences
                 .filter_map(|(what, differs)| differs.then_some(what))
                 .collect(),
+            hears_us: !node.is_deaf(self.now),
             shares_name: node.shares_name,
             verified: node.verified.map(|verified| Verified {
                 count: verified.count,
@@ -345,6 +346,9 @@ impl View<'_> {
         }
         if let Some(what) = self.unacceptable(node) {
             return Some(format!("has another {} than this node", what.name()));
+        }
+        if node.is_deaf(self.now) {
+            return Some("does not hear this node".to_owned());
         }
         match node.fitness() {
             Fitness::Idle | Fitness::Alone | Fitness::Waiting => {

@@ -167,3 +167,20 @@ fn a_sender_of_garbage_is_no_stock_peer() {
     let peers = status(&mut group, 1).peers;
     assert_eq!((peers[0].kind, peers[0].records), (Kind::Stock, 1));
 }
+
+#[test]
+fn a_peer_that_does_not_hear_this_node_is_no_successor_and_is_shown_as_such() {
+    let mut group = Group::new(&[]);
+    group.deaf.push(2);
+    group.add(1, "4.1.13", Settings::default());
+    group.add(2, "4.1.13", Settings::default());
+    group.run(5_000);
+    let status = |group: &mut Group| status(group, 1);
+    assert!(!status(&mut group).peers[0].hears_us);
+    let reason = status(&mut group).failover.unwrap_err();
+    assert!(reason.contains("does not hear this node"), "{reason}");
+    group.deaf.clear();
+    group.run(5_000);
+    assert!(status(&mut group).peers[0].hears_us);
+    assert!(status(&mut group).failover.is_ok());
+}
