@@ -8,6 +8,7 @@ mod access;
 mod announcements;
 mod counters;
 mod daemon;
+mod entries;
 mod log_control;
 mod name;
 mod prospects;
