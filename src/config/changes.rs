@@ -117,7 +117,7 @@ mod tests {
         all.sort_unstable();
         assert_eq!(changes, all);
         let pending = Config::default().pending(&complete);
-        assert_eq!(pending, ["node name", "max sessions"]);
+        assert_eq!(pending, ["node name", "cluster name", "max sessions"]);
         assert!(complete.changes(&complete).is_empty());
     }
 
