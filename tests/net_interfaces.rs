@@ -14,7 +14,7 @@ mod common;
 use std::sync::mpsc;
 use std::thread;
 
-use joold::net::{Destination, InterfaceEvent, Network, Settings};
+use joold::net::{Destination, InterfaceEvent, Network, Place, Settings};
 
 use common::namespaces::{connect, connect_at, two_namespaces};
 use common::network::{Node, exchange, reaches, settings};
@@ -274,22 +274,150 @@ fn an_inherited_socket_joins_the_group_and_survives_the_deletion_of_its_interfac
 }
 
 #[test]
-fn an_inherited_socket_that_is_bound_to_a_deleted_interface_is_reported() {
+fn an_inherited_socket_that_is_bound_to_a_deleted_interface_is_replaced() {
     let Some((a, b)) = two_namespaces() else {
         return;
     };
     connect_at((&a, &b), "sync", 2, "index 70");
     let settings = settings(Some("ff02::6a6f:6f6c"), &[], Some("sync"));
-    let node = Node::inherit(&a, "[ff02::6a6f:6f6c%70]:6400", settings);
+    let node = Node::inherit(&a, "[ff02::6a6f:6f6c%70]:6400", settings.clone());
+    let other = Node::start(&b, settings);
+    exchange(&node, &other, "before");
     a.ip("link delete sync");
     node.expect_lost();
     connect_at((&a, &b), "sync", 2, "index 71");
-    let event = node.event();
-    assert!(matches!(event, InterfaceEvent::Failed(_)), "{event}");
-    assert!(
-        event.to_string().contains("restart the socket unit"),
-        "{event}"
-    );
+    node.expect_returned();
+    node.expect_replaced();
+    exchange(&node, &other, "after");
+}
+
+#[test]
+fn an_inherited_socket_may_be_bound_to_the_interface_and_not_to_another() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "sync", 2);
+    connect((&a, &b), "other", 3);
+    for (group, peers, any) in [
+        (None, ["192.0.2.1", "192.0.2.2"], "0.0.0.0:6400"),
+        (
+            Some("233.252.0.64"),
+            ["192.0.2.1", "192.0.2.2"],
+            "0.0.0.0:6400",
+        ),
+        (
+            Some("ff15::6a6f:6f6c"),
+            ["2001:db8:2::1", "2001:db8:2::2"],
+            "[::]:6400",
+        ),
+        (None, ["fe80::2:1", "fe80::2:2"], "[::]:6400"),
+    ] {
+        let alone = |peer| Settings {
+            reuse_address: false,
+            ..settings(group, &[peer], Some("sync"))
+        };
+        let second = Node::start(&b, alone(peers[0]));
+        let first = Node::inherit_on(&a, any, Some("sync"), alone(peers[1]));
+        exchange(&first, &second, "bound to it");
+        assert!(first.events.try_recv().is_err());
+        drop(first);
+        let first = Node::inherit_on(&a, any, Some("other"), alone(peers[1]));
+        first.expect_replaced();
+        exchange(&first, &second, "bound to another");
+    }
+}
+
+#[test]
+fn other_interfaces_take_another_socket_where_the_inherited_one_is_bound() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "here", 2);
+    connect((&a, &b), "there", 3);
+    for (group, any) in [
+        ("233.252.0.64", "0.0.0.0:6400"),
+        ("ff15::6a6f:6f6c", "[::]:6400"),
+    ] {
+        let at = |receive: &str, send: &str| Settings {
+            receive_interface: Some(receive.into()),
+            ..settings(Some(group), &[], Some(send))
+        };
+        let first = Node::inherit_on(&a, any, Some("here"), at("here", "here"));
+        let second = Node::start(&b, at("here", "here"));
+        exchange(&first, &second, "here");
+        first.reopen(at("there", "there")).unwrap();
+        second.reopen(at("there", "there")).unwrap();
+        exchange(&first, &second, "there");
+
+        // A socket that is bound to the interface to receive on cannot send on another.
+        drop(first);
+        let first = Node::inherit_on(&a, any, Some("here"), at("here", "there"));
+        second.reopen(at("there", "here")).unwrap();
+        first.expect_replaced();
+        exchange(&first, &second, "here and there");
+    }
+}
+
+#[test]
+fn a_port_of_a_bridge_is_told_of_as_long_as_it_is_one() {
+    let Some((a, b)) = two_namespaces() else {
+        return;
+    };
+    connect((&a, &b), "sync", 2);
+    a.ip("link add name lan type bridge mcast_snooping 0");
+    a.ip("link set lan up");
+    for group in ["233.252.0.64", "ff15::6a6f:6f6c"] {
+        let [first, second] = both(group, "sync");
+        let (first, second) = (Node::start(&a, first), Node::start(&b, second));
+        exchange(&first, &second, "before");
+        a.ip("link set sync master lan");
+        let event = first.event().to_string();
+        assert!(event.contains("a port of the bridge lan"), "{event}");
+        drop(first);
+        let first = Node::start(&a, both(group, "sync")[0].clone());
+        assert_eq!(first.event().to_string(), event);
+        a.ip("link set sync nomaster");
+        let event = first.event();
+        assert!(
+            matches!(event, InterfaceEvent::Moved(_, Place::Itself)),
+            "{event}"
+        );
+        exchange(&first, &second, "after");
+    }
+}
+
+#[test]
+fn the_group_goes_with_the_name_of_its_interface() {
+    for group in ["233.252.0.64", "ff15::6a6f:6f6c"] {
+        let Some((a, b)) = two_namespaces() else {
+            return;
+        };
+        connect((&a, &b), "sync", 2);
+        connect((&a, &b), "other", 3);
+        for name in ["sync", "other"] {
+            a.sysctl(&format!("net.ipv6.conf.{name}.keep_addr_on_down=1"));
+        }
+        let first = Node::start(&a, both(group, "sync")[0].clone());
+        let second = Node::start(&b, both(group, "sync")[0].clone());
+        let third = Node::start(&b, both(group, "other")[0].clone());
+        exchange(&first, &second, "before");
+        a.ip("link set sync down");
+        a.ip("link set sync name spare");
+        first.expect_lost();
+        a.ip("link set spare name sync");
+        a.ip("link set sync up");
+        first.expect_returned();
+        exchange(&first, &second, "renamed and back");
+
+        a.ip("link set sync down");
+        a.ip("link set sync name spare");
+        first.expect_lost();
+        a.ip("link set other down");
+        a.ip("link set other name sync");
+        a.ip("link set sync up");
+        first.expect_returned();
+        exchange(&first, &third, "another one of that name");
+    }
 }
 
 #[test]

@@ -181,7 +181,10 @@ fn check(mut sources: Sources) -> ExitCode {
     };
     match config::load_with(&sources, &lookups) {
         Ok(config) => {
-            let good = format!("the configuration is good:\n{}", config.meaning());
+            let mut good = format!("the configuration is good:\n{}", config.meaning());
+            if let Some(event) = config.network.moved() {
+                good += &format!("  now         {event}\n");
+            }
             // A reader who has gone has the exit status.
             let _ = client::put_folded(&good, MEANING);
             for reason in elsewhere.take() {

@@ -25,8 +25,9 @@ const LONGEST: usize = 1 << 16;
 pub(super) struct Arrival {
     /// It was longer than its buffer.
     pub(super) truncated: bool,
-    /// The index of the interface, of an IPv6 multicast only.
-    pub(super) multicast_on: Option<u32>,
+    /// The index of the interface, of IPv6 only.
+    on: Option<u32>,
+    is_multicast: bool,
 }
 
 impl Arrival {
@@ -34,16 +35,33 @@ impl Arrival {
         // They are missing if whoever opened the socket had asked for so many others that these
         // found no room.
         let infos = message.cmsgs().into_iter().flatten();
-        let mut multicasts = infos.filter_map(|info| match info {
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                to.is_multicast().then_some(info.ipi6_ifindex)
-            }
+        let mut infos = infos.filter_map(|info| match info {
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(info),
             _ => None,
         });
+        let info = infos.next();
         Self {
             truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
-            multicast_on: multicasts.next(),
+            on: info.map(|info| info.ipi6_ifindex),
+            is_multicast: info
+                .is_some_and(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).is_multicast()),
+        }
+    }
+
+    /// The index of the interface, of an IPv6 multicast only.
+    pub(super) fn multicast_on(&self) -> Option<u32> {
+        self.on.filter(|_| self.is_multicast)
+    }
+
+    /// The sender with the interface as its scope, to which an answer can be sent. The kernel says the VRF where
+    /// there is one.
+    fn scoped(&self, from: SocketAddr) -> SocketAddr {
+        match (from, self.on) {
+            (SocketAddr::V6(mut from), Some(index)) if from.scope_id() != 0 => {
+                from.set_scope_id(index);
+                from.into()
+            }
+            (from, _) => from,
         }
     }
 }
@@ -86,7 +104,9 @@ impl Receiver {
             // An empty datagram has no part at all.
             let bytes = message.iovs().next().unwrap_or_default();
             if let Some(from) = from {
-                each(Datagram { from, bytes }, Arrival::of(&message));
+                let arrival = Arrival::of(&message);
+                let from = arrival.scoped(from);
+                each(Datagram { from, bytes }, arrival);
             }
         }
         Ok(count)

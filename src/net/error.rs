@@ -63,9 +63,15 @@ pub enum OpenError {
         /// Where it should.
         expected: SocketAddr,
     },
-    /// The inherited socket is bound to an interface index that is no longer the right one, and it
-    /// is not for this process to open another.
-    Inherited(Interface),
+    /// In a VRF the socket is bound to the interface to receive on, so it cannot send multicasts on another.
+    OutsideVrf {
+        /// The VRF.
+        vrf: String,
+        /// The interface to receive on, which is in it.
+        receive: Interface,
+        /// The interface to send on.
+        send: Interface,
+    },
 }
 
 impl fmt::Display for OpenError {
@@ -141,10 +147,10 @@ impl fmt::Display for OpenError {
                 "the socket that was handed over listens on {found} instead of {expected}; make \
                  ListenDatagram= in the socket unit and the configuration agree"
             ),
-            Self::Inherited(interface) => write!(
+            Self::OutsideVrf { vrf, receive, send } => write!(
                 f,
-                "the socket that was handed over is tied to an earlier {interface}; restart the \
-                 socket unit"
+                "the interface {receive} is in the VRF {vrf}, so the socket is bound to it and cannot send to \
+                 the group on {send}; give \"in interface\" and \"out interface\" the same interface"
             ),
         }
     }
@@ -162,9 +168,9 @@ impl error::Error for OpenError {
             | Self::Select { source, .. } => Some(source),
             Self::InterfaceRequired(_)
             | Self::InterfacesDiffer { .. }
+            | Self::OutsideVrf { .. }
             | Self::NotUdp
-            | Self::Elsewhere { .. }
-            | Self::Inherited(_) => None,
+            | Self::Elsewhere { .. } => None,
         }
     }
 }

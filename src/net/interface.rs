@@ -8,6 +8,8 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 
+use super::Place;
+
 /// A network interface, as the operator names it: by its name or by one of its addresses. The stock
 /// daemon takes a name for IPv6 and an address for IPv4; here either serves both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +30,12 @@ impl Interface {
     pub fn index(&self) -> Result<u32, InterfaceError> {
         let named = match self {
             Self::Name(name) => index_of(name),
-            Self::Address(address) => interface_with(*address).and_then(|name| match name {
-                Some(name) => index_of(&name),
-                None => Ok(None),
-            }),
+            Self::Address(address) => {
+                interfaces_with(*address).and_then(|mut names| match names.next() {
+                    Some(name) => index_of(&name),
+                    None => Ok(None),
+                })
+            }
         };
         match (named, self) {
             (Ok(Some(index)), _) => Ok(index),
@@ -79,15 +83,13 @@ fn index_of(name: &str) -> nix::Result<Option<u32>> {
     }
 }
 
-fn interface_with(address: IpAddr) -> nix::Result<Option<String>> {
-    let found = getifaddrs()?.find(|entry| {
-        entry
-            .address
-            .as_ref()
-            .and_then(socket_address)
-            .is_some_and(|found| found.ip() == address)
-    });
-    Ok(found.map(|entry| entry.interface_name))
+fn interfaces_with(address: IpAddr) -> nix::Result<impl Iterator<Item = String>> {
+    let has = move |entry: &InterfaceAddress| {
+        let found = entry.address.as_ref().and_then(socket_address);
+        found.is_some_and(|found| found.ip() == address)
+    };
+    let entries = getifaddrs()?.filter(has);
+    Ok(entries.map(|entry| entry.interface_name))
 }
 
 /// The IP address and port in `storage`, if that is what it holds.
@@ -193,6 +195,14 @@ mod tests {
     fn the_loopback_is_found_by_its_name_and_by_its_address() {
         let by_name = Interface::from("lo").index().unwrap();
         assert_eq!(Interface::from("127.0.0.1").index().unwrap(), by_name);
+    }
+
+    #[test]
+    fn an_address_of_this_host_is_in_no_vrf_by_default() {
+        let loopback = "127.0.0.1".parse().unwrap();
+        assert_eq!(places_of(loopback).unwrap(), [Place::Itself]);
+        assert_eq!(vrf_of(loopback).unwrap(), None);
+        assert_eq!(vrf_of("203.0.113.77".parse().unwrap()).unwrap(), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::settings::needs_scope;
-use super::{Interface, InterfaceError, OpenError, Settings};
+use super::{Interface, InterfaceError, OpenError, Place, Settings};
 
 /// What became of an interface, for the log.
 #[derive(Debug)]
@@ -18,6 +18,11 @@ pub enum InterfaceEvent {
     Returned(Interface),
     /// It is there, but cannot be used. It is tried again every second.
     Failed(OpenError),
+    /// It has become a part of another interface, or is none any more; or it is one since the start.
+    Moved(Interface, Place),
+    /// The socket that was handed over is bound to another interface than this one, or to one that is gone, so
+    /// this process has opened another.
+    Replaced(Interface),
     /// The kernel had forgotten that this node is a member of the group, so nothing was heard; it is one again.
     Rejoined(IpAddr),
 }
@@ -40,6 +45,12 @@ impl fmt::Display for InterfaceEvent {
                 write!(f, "the interface {interface} is back and in use again")
             }
             Self::Failed(error) => write!(f, "it is tried again every second: {error}"),
+            Self::Moved(interface, place) => write!(f, "the interface {interface} is {place}"),
+            Self::Replaced(interface) => write!(
+                f,
+                "the socket that was handed over is bound to another interface than {interface}, or to an \
+                 earlier one; an own socket is used. A restart of the socket unit brings both together"
+            ),
             Self::Rejoined(group) => write!(
                 f,
                 "this node was no member of the group {group} any more, so it heard nothing; it has joined it \
@@ -57,6 +68,8 @@ pub(super) struct Link {
     pub(super) receives: bool,
     pub(super) sends: bool,
     pub(super) index: u32,
+    /// Of what receives; what only sends, sends wherever it is.
+    pub(super) place: Place,
     pub(super) state: State,
 }
 
@@ -75,15 +88,27 @@ impl Link {
             receives,
             sends,
             index: 0,
+            place: Place::Itself,
             state: State::InUse,
         };
-        link.index = link.look_up()?;
+        (link.index, link.place) = link.look_up()?;
         Ok(link)
     }
 
-    /// The index that the interface has now.
-    pub(super) fn look_up(&self) -> Result<u32, InterfaceError> {
-        self.interface.as_ref().map_or(Ok(0), Interface::index)
+    /// The index that the interface has now, and where it is.
+    pub(super) fn look_up(&self) -> Result<(u32, Place), InterfaceError> {
+        let Some(interface) = &self.interface else {
+            return Ok((0, Place::Itself));
+        };
+        let index = interface.index()?;
+        if !self.receives {
+            return Ok((index, Place::Itself));
+        }
+        let place = Place::of(index).map_err(|source| InterfaceError::Lookup {
+            interface: interface.clone(),
+            source,
+        })?;
+        Ok((index, place))
     }
 
     /// The interfaces that the settings name. The first one receives.

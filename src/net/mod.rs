@@ -8,6 +8,9 @@
 //! own address and port. Then it hears the group and nothing else, no unicast answer either. With
 //! peers it is bound to an address of this node or to the wildcard (see
 //! [`Settings::listen_address`]).
+//!
+//! In a VRF it is bound to the interface, too: a socket that is not hears nothing there. Elsewhere it is not,
+//! since peers may be reached over other interfaces.
 
 mod batch;
 mod counters;
@@ -18,6 +21,8 @@ mod link;
 mod membership;
 mod network;
 mod outbox;
+mod place;
+mod rtnetlink;
 mod settings;
 mod socket;
 mod watch;
@@ -25,8 +30,9 @@ mod watch;
 pub use counters::{Counters, SendErrors, SendFailure};
 pub use error::OpenError;
 pub use gate::{GateError, set_up};
-pub use interface::{Interface, InterfaceError};
+pub use interface::{Interface, InterfaceError, vrf_of};
 pub use link::InterfaceEvent;
 pub use network::{Datagram, Network};
 pub use outbox::{Destination, Outbox};
+pub use place::Place;
 pub use settings::{Family, Settings, needs_scope};

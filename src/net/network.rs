@@ -16,7 +16,7 @@ use super::batch::{BATCH, Receiver, Sender};
 use super::link::Link;
 use super::settings::with_scope;
 use super::watch::Watch;
-use super::{Counters, OpenError, Outbox, SendFailure, Settings, socket};
+use super::{Counters, InterfaceEvent, OpenError, Outbox, SendFailure, Settings, socket};
 
 /// Batches that one call to [`Network::send`] sends, before others get their turn.
 const SEND_BUDGET: usize = 64;
@@ -44,13 +44,15 @@ pub struct Network {
     /// It again, registered for writing, while it has no room.
     full: Option<AsyncFd<OwnedFd>>,
     local: SocketAddr,
-    /// Opened by somebody else: it cannot be opened anew.
+    /// Opened by somebody else.
     inherited: bool,
     links: Vec<Link>,
     /// By the last look this node was no member of the group.
     is_missed: bool,
     /// When to try again what failed.
     retry_at: Option<Instant>,
+    /// To be told by the next look at the interfaces.
+    notices: Vec<InterfaceEvent>,
     watch: Watch,
     /// The scope of link-local destinations.
     send_index: u32,
@@ -97,18 +99,19 @@ impl Network {
         // Before the interfaces are looked up, so that no change is missed.
         let watch = Watch::open().map_err(OpenError::Watch)?;
         let links = Link::all(settings)?;
-        let receive_index = links.first().map_or(0, |link| link.index);
+        let (index, in_vrf) = links
+            .first()
+            .map_or((0, false), |link| (link.index, link.place.vrf().is_some()));
         let is_inherited = inherited.is_some();
         let socket = match inherited {
-            Some(fd) => socket::adopt(fd, settings, receive_index)?,
-            None => socket::open(settings, receive_index)?,
+            Some(fd) => socket::adopt(fd, settings, index)?,
+            None => socket::open(settings, index, if in_vrf { index } else { 0 })?,
         };
         let heard = settings.group.is_none().then(|| {
             let mut peers: Vec<_> = settings.peers.iter().map(SocketAddr::ip).collect();
             peers.sort_unstable();
             peers
         });
-        let own_peers = settings.own_peers();
         let mut network = Self {
             local: socket::local_addr(&socket)?,
             socket: registered(socket)?,
@@ -118,9 +121,10 @@ impl Network {
             links: Vec::new(),
             is_missed: false,
             retry_at: None,
+            notices: Vec::new(),
             send_index: 0,
-            everyone: settings.everyone(0, &own_peers),
-            own_peers,
+            everyone: Vec::new(),
+            own_peers: Vec::new(),
             heard,
             receiver: Receiver::new(),
             sender: Sender::new(),
@@ -128,7 +132,14 @@ impl Network {
             settings: settings.clone(),
         };
         for link in &links {
-            network.attach(link, link.index)?;
+            network.attach(link, link.index, &link.place)?;
+            if let (Some(interface), true) = (&link.interface, settings.matters(&link.place)) {
+                let event = InterfaceEvent::Moved(interface.clone(), link.place.clone());
+                network.notices.push(event);
+            }
+        }
+        if !network.notices.is_empty() {
+            network.retry_at = Some(Instant::now());
         }
         network.links = links;
         Ok(network)
@@ -143,14 +154,16 @@ impl Network {
     /// As [`Self::open`]; this network goes on as it was then.
     pub fn reopen(&mut self, settings: &Settings) -> Result<Self, OpenError> {
         let links = Link::all(settings)?;
-        let place = |settings: &Settings, links: &[Link]| {
+        let listening = |settings: &Settings, links: &[Link]| {
             let index = links.first().map_or(0, |link| link.index);
             let membership = settings.group.map(|group| (group.ip(), index));
             (with_scope(settings.listen_address(), index), membership)
         };
-        let (listened, left) = place(&self.settings, &self.links);
-        let (listens, joined) = place(settings, &links);
-        if listens != listened {
+        let (listened, left) = listening(&self.settings, &self.links);
+        let (listens, joined) = listening(settings, &links);
+        let device = socket::device(&SockRef::from(&self.socket))?;
+        let suits = |link: &Link| settings.suits(device, link.index, &link.place);
+        if listens != listened || !links.first().is_some_and(suits) {
             return self.open_beside(settings);
         }
         // Before the other is joined: an interface of the kernel's choice is one and the same to it
@@ -179,7 +192,7 @@ impl Network {
                 leave(&self.socket, joined);
                 let _ = socket::configure(&SockRef::from(&self.socket), &self.settings);
                 for link in mem::take(&mut self.links) {
-                    let _ = self.attach(&link, link.index);
+                    let _ = self.attach(&link, link.index, &link.place);
                     self.links.push(link);
                 }
                 Err(error)
@@ -187,22 +200,28 @@ impl Network {
         }
     }
 
-    /// Opens a network with another place to listen at, for which this one is not to be in the way:
-    /// without SO_REUSEADDR not even one process may listen on `[::]` and on an address.
+    /// Opens a network with another place to listen at.
     fn open_beside(&self, settings: &Settings) -> Result<Self, OpenError> {
-        if settings.port != self.settings.port {
-            return Self::open(settings);
-        }
+        let mut network = self.beside(settings, Self::open)?;
+        network.allow_others(settings.reuse_address)?;
+        network.settings = settings.clone();
+        Ok(network)
+    }
+
+    /// Opens what this socket is not to be in the way of: without SO_REUSEADDR not even one process may listen
+    /// on `[::]` and on an address. What is opened allows others until that is taken back.
+    fn beside<T>(
+        &self,
+        settings: &Settings,
+        open: impl FnOnce(&Settings) -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
         self.allow_others(true)?;
-        let opened = Self::open(&Settings {
+        let opened = open(&Settings {
             reuse_address: true,
             ..settings.clone()
         });
         self.allow_others(self.settings.reuse_address)?;
-        let mut network = opened?;
-        network.allow_others(settings.reuse_address)?;
-        network.settings = settings.clone();
-        Ok(network)
+        opened
     }
 
     /// Whether others may listen at the same place from now on. The kernel looks at it whenever
@@ -262,7 +281,7 @@ impl Network {
                     let elsewhere = |index| receive_index != 0 && index != receive_index;
                     if arrival.truncated {
                         counters.too_long += 1;
-                    } else if arrival.multicast_on.is_some_and(elsewhere) {
+                    } else if arrival.multicast_on().is_some_and(elsewhere) {
                         counters.elsewhere += 1;
                     } else if heard.is_some_and(|heard| heard.binary_search(&from).is_err()) {
                         counters.strangers += 1;

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Interface;
+use super::interface::places_of;
+use super::{Interface, InterfaceEvent, Place};
 
 /// Where and how datagrams are exchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +83,54 @@ impl Settings {
         self.peers.is_empty()
     }
 
-    /// The peers that are this very node: its port, and one of its addresses that it listens on.
-    pub(super) fn own_peers(&self) -> Vec<SocketAddr> {
+    /// What the interface to receive on is a part of now, if that matters, in words.
+    pub fn moved(&self) -> Option<InterfaceEvent> {
+        let interface = self.receive_interface.as_ref()?;
+        let place = Place::of(interface.index().ok()?).ok()?;
+        let event = InterfaceEvent::Moved(interface.clone(), place.clone());
+        self.matters(&place).then_some(event)
+    }
+
+    /// Whether it has to be told that the interface to receive on is in `place`: to a port's addresses a peer may
+    /// send all the same.
+    pub(super) fn matters(&self, place: &Place) -> bool {
+        match place {
+            Place::Itself => false,
+            Place::Vrf(_) => true,
+            Place::Port { .. } => self.group.is_some(),
+        }
+    }
+
+    /// Whether a socket that is bound to the interface `device` (0: to none) is right for receiving on `index`,
+    /// which is in `place`.
+    ///
+    /// One that is bound to the interface stays right wherever that is moved. Where no interface is named, who
+    /// opened the socket chose.
+    pub(super) fn suits(&self, device: u32, index: u32, place: &Place) -> bool {
+        index == 0
+            || device == index && self.sends_elsewhere(index).is_none()
+            || device == 0 && place.vrf().is_none()
+    }
+
+    /// The interface that the group is sent to on, if it is another one than `index`.
+    pub(super) fn sends_elsewhere(&self, index: u32) -> Option<&Interface> {
+        let send = self
+            .send_interface
+            .as_ref()
+            .filter(|_| self.group.is_some())?;
+        let differs = send.index().is_ok_and(|other| other != index);
+        differs.then_some(send)
+    }
+
+    /// The peers that are this very node: its port, and one of its addresses that it listens on, in the same VRF
+    /// if it is in one.
+    pub(super) fn own_peers(&self, place: &Place) -> Vec<SocketAddr> {
         let listens = self.listen_address();
         let is_own = |peer: &&SocketAddr| {
             peer.port() == self.port
                 && (listens.ip().is_unspecified() || listens.ip() == peer.ip())
-                && Interface::Address(peer.ip()).index().is_ok()
+                && places_of(peer.ip())
+                    .is_ok_and(|places| places.iter().any(|other| other.vrf() == place.vrf()))
         };
         self.peers.iter().filter(is_own).copied().collect()
     }

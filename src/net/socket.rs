@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 
 use nix::libc;
@@ -31,8 +32,13 @@ sockopt_impl!(
 );
 
 /// Opens a socket that listens where the settings say, with all options set but those that depend
-/// on an interface. `receive_index` is the scope of a link-local address.
-pub(super) fn open(settings: &Settings, receive_index: u32) -> Result<Socket, OpenError> {
+/// on an interface. `receive_index` is the scope of a link-local address; `device` is the interface that the
+/// socket is bound to, 0 for none.
+pub(super) fn open(
+    settings: &Settings,
+    receive_index: u32,
+    device: u32,
+) -> Result<Socket, OpenError> {
     let domain = domain(settings.family());
     let kind = Type::DGRAM.cloexec().nonblocking();
     let socket = Socket::new(domain, kind, Some(Protocol::UDP)).map_err(OpenError::Socket)?;
@@ -43,6 +49,10 @@ pub(super) fn open(settings: &Settings, receive_index: u32) -> Result<Socket, Op
         socket
             .set_reuse_address(true)
             .map_err(refused("SO_REUSEADDR"))?;
+    }
+    // Before it is bound to an address, which may be one of a VRF.
+    if device != 0 {
+        bind_to_device(&socket, device)?;
     }
     let address = with_scope(settings.listen_address(), receive_index);
     socket
@@ -83,6 +93,24 @@ pub(super) fn local_addr(socket: &Socket) -> Result<SocketAddr, OpenError> {
     let address = socket.local_addr().map_err(OpenError::Socket)?;
     address.as_socket().ok_or(OpenError::NotUdp)
 }
+
+/// The index of the interface that the socket is bound to, by this process or another, or by a link-local
+/// address; 0: none.
+pub(super) fn device(socket: &Socket) -> Result<u32, OpenError> {
+    // Linux has one option for both families.
+    let device = socket.device_index_v4().map_err(refused(DEVICE))?;
+    Ok(device.map_or(0, NonZeroU32::get))
+}
+
+/// Binds the socket to an interface. It must not be bound to another one: to change that takes `CAP_NET_RAW`.
+pub(super) fn bind_to_device(socket: &Socket, index: u32) -> Result<(), OpenError> {
+    let index = NonZeroU32::new(index);
+    socket
+        .bind_device_by_index_v4(index)
+        .map_err(refused(DEVICE))
+}
+
+const DEVICE: &str = "SO_BINDTOIFINDEX";
 
 /// Sets all options but those that depend on an interface.
 pub(super) fn configure(socket: &Socket, settings: &Settings) -> Result<(), OpenError> {

@@ -62,6 +62,11 @@ pub const INTERFACE_RETURNED: Message = Message {
     id: "bb9b7a1d3f46463c81b1b4c4ab1638fc",
     name: "interface returned",
 };
+/// An interface to the other nodes is a part of another one, or is none any more.
+pub const INTERFACE_MOVED: Message = Message {
+    id: "e513e49fc7e34688a43b4a13ce940efc",
+    name: "interface moved",
+};
 /// The daemon stops because it was told to.
 pub const STOPPED: Message = Message {
     id: "5367316804e04de8a97962d9df22cc15",
@@ -241,6 +246,7 @@ pub const MESSAGES: &[Message] = &[
     DROPPED,
     INTERFACE_LOST,
     INTERFACE_RETURNED,
+    INTERFACE_MOVED,
     STOPPED,
     FAILED,
     BUS_UNAVAILABLE,

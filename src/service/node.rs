@@ -337,6 +337,16 @@ impl<J: Jool> Node<J> {
             InterfaceEvent::Returned(_) => {
                 info!(MESSAGE_ID = messages::INTERFACE_RETURNED.id, "{event}");
             }
+            InterfaceEvent::Moved(_, place) if !place.is_deaf() => {
+                info!(MESSAGE_ID = messages::INTERFACE_MOVED.id, "{event}");
+            }
+            InterfaceEvent::Moved(..) => {
+                warn!(MESSAGE_ID = messages::INTERFACE_MOVED.id, "{event}");
+                self.publisher.went_wrong(event.to_string());
+            }
+            InterfaceEvent::Replaced(_) => {
+                warn!(MESSAGE_ID = messages::SOCKET_ELSEWHERE.id, "{event}");
+            }
             InterfaceEvent::Rejoined(_) => {
                 warn!(MESSAGE_ID = messages::INTERFACE_RETURNED.id, "{event}");
                 self.publisher.went_wrong(event.to_string());

@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::Counters;
+use crate::net;
 
 /// Answers in a second. The question's source may be forged, and the answer is longer than it.
 const MOST: u32 = 100;
@@ -51,6 +52,10 @@ impl Statistics {
         }
         socket.set_reuse_address(reuse)?;
         socket.set_nonblocking(true)?;
+        // No other socket hears anything there, nor is the address one of its own.
+        if let Some(vrf) = net::vrf_of(address.ip())? {
+            socket.bind_device(Some(vrf.as_bytes()))?;
+        }
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         Ok(Self {

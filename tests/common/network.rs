@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use joold::net::{Counters, Destination, Interface, InterfaceEvent, Network, Outbox, Settings};
 use nix::sys::socket::{setsockopt, sockopt};
+use socket2::SockRef;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::namespaces::Namespace;
@@ -57,9 +58,22 @@ impl Node {
 
     /// Starts with a socket that somebody else opened, with a large receive buffer.
     pub(crate) fn inherit(namespace: &Namespace, bound: &str, settings: Settings) -> Self {
+        Self::inherit_on(namespace, bound, None, settings)
+    }
+
+    /// As [`Self::inherit`], with a socket that is bound to that interface, too.
+    pub(crate) fn inherit_on(
+        namespace: &Namespace,
+        bound: &str,
+        device: Option<&'static str>,
+        settings: Settings,
+    ) -> Self {
         let bound: SocketAddr = bound.parse().unwrap();
         Self::start_with(namespace, move || {
             let socket = OwnedFd::from(net::UdpSocket::bind(bound).unwrap());
+            if let Some(device) = device.map(str::as_bytes) {
+                SockRef::from(&socket).bind_device(Some(device)).unwrap();
+            }
             setsockopt(&socket, sockopt::RcvBufForce, &(64 << 20)).unwrap();
             Network::from_socket(socket, &settings).unwrap()
         })
@@ -139,6 +153,11 @@ impl Node {
     pub(crate) fn expect_lost(&self) {
         let event = self.event();
         assert!(matches!(event, InterfaceEvent::Lost { .. }), "{event}");
+    }
+
+    pub(crate) fn expect_replaced(&self) {
+        let event = self.event();
+        assert!(matches!(event, InterfaceEvent::Replaced(_)), "{event}");
     }
 
     pub(crate) fn expect_returned(&self) {

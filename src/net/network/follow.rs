@@ -1,6 +1,5 @@
 //! Following the interfaces that the socket uses.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 use std::{future, io, mem};
 
@@ -10,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Network, registered};
 use crate::net::link::{Link, State};
 use crate::net::watch::Changes;
-use crate::net::{InterfaceEvent, OpenError, membership, socket};
+use crate::net::{InterfaceEvent, OpenError, Place, membership, socket};
 
 /// How long after an interface could not be used it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -49,6 +48,7 @@ impl Network {
         let failed = links.iter().any(|link| link.state == State::Failed);
         self.retry_at = failed.then(|| Instant::now() + RETRY);
         self.links = links;
+        events.append(&mut self.notices);
         events
     }
 
@@ -95,8 +95,8 @@ impl Network {
     }
 
     fn follow(&mut self, link: &mut Link, changes: &Changes, events: &mut Vec<InterfaceEvent>) {
-        let index = match (link.look_up(), &link.interface) {
-            (Ok(index), _) => index,
+        let (index, place) = match (link.look_up(), &link.interface) {
+            (Ok(found), _) => found,
             (Err(reason), Some(interface)) => {
                 if link.state != State::Lost {
                     link.state = State::Lost;
@@ -112,7 +112,8 @@ impl Network {
         let replaced = index != link.index || changes.deleted(link.index);
         // Not known, so better joined once too often.
         let perhaps = changes.incomplete || link.interface.is_none() && changes.any_deleted();
-        if link.state == State::InUse && !replaced && !perhaps {
+        let moved = place != link.place;
+        if link.state == State::InUse && !replaced && !perhaps && !moved {
             return;
         }
         if let (Some(interface), State::InUse, true) = (&link.interface, link.state, replaced) {
@@ -126,7 +127,7 @@ impl Network {
             // but forbid another of the same index.
             socket::leave(&SockRef::from(&self.socket), group.ip(), link.index);
         }
-        let attached = self.attach(link, index);
+        let attached = self.attach(link, index, &place);
         link.index = index;
         match attached {
             Ok(()) => {
@@ -136,6 +137,14 @@ impl Network {
                     events.push(InterfaceEvent::Returned(interface.clone()));
                 }
                 link.state = State::InUse;
+                if let Some(interface) = &link.interface
+                    && moved
+                    && (self.settings.matters(&place) || self.settings.matters(&link.place))
+                {
+                    let event = InterfaceEvent::Moved(interface.clone(), place.clone());
+                    events.push(event);
+                }
+                link.place = place;
             }
             Err(error) => {
                 if link.state != State::Failed {
@@ -147,9 +156,15 @@ impl Network {
     }
 
     /// Uses an interface, which has this index by now, for what it is there for.
-    pub(super) fn attach(&mut self, link: &Link, index: u32) -> Result<(), OpenError> {
+    pub(super) fn attach(
+        &mut self,
+        link: &Link,
+        index: u32,
+        place: &Place,
+    ) -> Result<(), OpenError> {
         if link.receives {
-            self.bind_to(link, index)?;
+            self.bind_to(link, index, place)?;
+            self.own_peers = self.settings.own_peers(place);
         }
         let socket = &SockRef::from(&self.socket);
         if let (Some(group), true) = (self.settings.group, link.receives) {
@@ -160,37 +175,66 @@ impl Network {
             })?;
         }
         if link.sends {
-            if self.settings.group.is_some() {
-                let (family, interface) = (self.settings.family(), link.interface.as_ref());
-                socket::select(socket, family, interface, index).map_err(
-                    |source| match interface.cloned() {
-                        Some(interface) => OpenError::Select { interface, source },
-                        None => OpenError::Socket(source),
-                    },
-                )?;
-            }
+            self.select(index)?;
             self.send_index = index;
-            self.everyone = self.settings.everyone(index, &self.own_peers);
         }
+        self.everyone = self.settings.everyone(self.send_index, &self.own_peers);
         Ok(())
     }
 
-    /// A socket that listens on a link-local address is bound to an interface index for life:
-    /// another index takes another socket.
-    fn bind_to(&mut self, link: &Link, index: u32) -> Result<(), OpenError> {
-        let scope = match self.local {
-            SocketAddr::V6(local) => local.scope_id(),
-            SocketAddr::V4(_) => 0,
-        };
-        if scope == 0 || scope == index {
+    /// Sends to the group on the interface to send on, which has this index.
+    fn select(&self, index: u32) -> Result<(), OpenError> {
+        if self.settings.group.is_none() {
             return Ok(());
         }
-        if let (true, Some(interface)) = (self.inherited, &link.interface) {
-            return Err(OpenError::Inherited(interface.clone()));
+        let interface = self.settings.send_interface.as_ref();
+        let (socket, family) = (SockRef::from(&self.socket), self.settings.family());
+        socket::select(&socket, family, interface, index).map_err(|source| {
+            match interface.cloned() {
+                Some(interface) => OpenError::Select { interface, source },
+                None => OpenError::Socket(source),
+            }
+        })
+    }
+
+    /// Binds the socket to the interface where it hears nothing otherwise, which is in a VRF. Where it is bound
+    /// to another one, or to an index of before, another socket takes its place: only `CAP_NET_RAW` could change
+    /// that, and a socket on a link-local address has it for life.
+    fn bind_to(&mut self, link: &Link, index: u32, place: &Place) -> Result<(), OpenError> {
+        let (settings, receive) = (&self.settings, &link.interface);
+        if let (Some(vrf), Some(receive)) = (place.vrf(), receive)
+            && let Some(send) = settings.sends_elsewhere(index)
+        {
+            return Err(OpenError::OutsideVrf {
+                vrf: vrf.to_owned(),
+                receive: receive.clone(),
+                send: send.clone(),
+            });
         }
-        let socket = socket::open(&self.settings, index)?;
+        let socket = SockRef::from(&self.socket);
+        let device = socket::device(&socket)?;
+        if settings.suits(device, index, place) {
+            return Ok(());
+        }
+        let wanted = place.vrf().map_or(0, |_| index);
+        if device == 0 {
+            return socket::bind_to_device(&socket, wanted);
+        }
+        let socket = self.beside(&self.settings, |settings| {
+            socket::open(settings, index, wanted)
+        })?;
+        SockRef::from(&socket)
+            .set_reuse_address(self.settings.reuse_address)
+            .map_err(OpenError::Socket)?;
         self.local = socket::local_addr(&socket)?;
         self.socket = registered(socket)?;
+        if let (true, Some(interface)) = (mem::take(&mut self.inherited), &link.interface) {
+            self.notices
+                .push(InterfaceEvent::Replaced(interface.clone()));
+        }
+        if !link.sends && self.send_index != 0 {
+            self.select(self.send_index)?;
+        }
         Ok(())
     }
 }
