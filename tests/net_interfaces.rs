@@ -316,7 +316,7 @@ fn an_inherited_socket_may_be_bound_to_the_interface_and_not_to_another() {
             reuse_address: false,
             ..settings(group, &[peer], Some("sync"))
         };
-        let second = Node::start(&b, alone(peers[0]));
+        let second = Node::start(&b, settings(group, &peers[..1], Some("sync")));
         let first = Node::inherit_on(&a, any, Some("sync"), alone(peers[1]));
         exchange(&first, &second, "bound to it");
         assert!(first.events.try_recv().is_err());

@@ -311,6 +311,49 @@ mod tests {
     }
 
     #[test]
+    fn in_a_vrf_the_socket_is_bound_to_its_interface_and_elsewhere_it_may_be() {
+        let mut settings = settings(Some("[ff15::6a]:6400"), &[], Some("eth0"));
+        let vrf = Place::Vrf("blue".to_owned());
+        let port = Place::Port {
+            kind: "bridge".to_owned(),
+            of: "lan".to_owned(),
+        };
+        for (device, place, suits) in [
+            (0, &Place::Itself, true),
+            (0, &port, true),
+            (0, &vrf, false),
+            (7, &Place::Itself, true),
+            (7, &vrf, true),
+            (8, &Place::Itself, false),
+            (8, &vrf, false),
+        ] {
+            assert_eq!(settings.suits(device, 7, place), suits, "{device} {place}");
+        }
+        assert!(
+            settings.suits(8, 0, &Place::Itself),
+            "of the kernel's choice"
+        );
+
+        // Of a socket that is bound to it, multicasts leave by no other.
+        settings.send_interface = Some("lo".into());
+        assert!(!settings.suits(7, 7, &Place::Itself));
+        settings.group = None;
+        assert!(settings.suits(7, 7, &Place::Itself));
+    }
+
+    #[test]
+    fn a_port_matters_to_a_group_and_a_vrf_to_everybody() {
+        let group = settings(Some("[ff15::6a]:6400"), &[], Some("eth0"));
+        let peers = settings(None, &["[2001:db8::2]:6400"], Some("eth0"));
+        let (kind, of) = ("bridge".to_owned(), "lan".to_owned());
+        let port = Place::Port { kind, of };
+        assert!(group.matters(&port) && !peers.matters(&port));
+        let vrf = Place::Vrf("blue".to_owned());
+        assert!(group.matters(&vrf) && peers.matters(&vrf));
+        assert!(!group.matters(&Place::Itself) && !peers.matters(&Place::Itself));
+    }
+
+    #[test]
     fn a_scope_that_is_already_there_stays() {
         let address = "[fe80::2%3]:6400".parse().unwrap();
         assert_eq!(with_scope(address, 7), address);

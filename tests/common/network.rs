@@ -11,7 +11,7 @@ use socket2::SockRef;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::namespaces::Namespace;
-use super::{LIMIT, PAUSE, TRIES};
+use super::{LIMIT, PAUSE, TRIES, wait_for};
 
 pub(crate) const PORT: u16 = 6400;
 
@@ -70,7 +70,9 @@ impl Node {
     ) -> Self {
         let bound: SocketAddr = bound.parse().unwrap();
         Self::start_with(namespace, move || {
-            let socket = OwnedFd::from(net::UdpSocket::bind(bound).unwrap());
+            // The socket of a node before may live on for a moment in a child that another test forks.
+            let socket = wait_for("the port is free", || net::UdpSocket::bind(bound).ok());
+            let socket = OwnedFd::from(socket);
             if let Some(device) = device.map(str::as_bytes) {
                 SockRef::from(&socket).bind_device(Some(device)).unwrap();
             }
