@@ -37,16 +37,35 @@ impl Interface {
                 })
             }
         };
-        match (named, self) {
-            (Ok(Some(index)), _) => Ok(index),
-            (Ok(None), Self::Name(name)) => Err(InterfaceError::NoSuchInterface(name.clone())),
-            (Ok(None), Self::Address(address)) => {
-                Err(InterfaceError::NoInterfaceWithAddress(*address))
-            }
-            (Err(source), _) => Err(InterfaceError::Lookup {
-                interface: self.clone(),
-                source: source.into(),
-            }),
+        match named {
+            Ok(Some(index)) => Ok(index),
+            Ok(None) => Err(self.missing()),
+            Err(source) => Err(self.not_looked_up(source.into())),
+        }
+    }
+
+    /// The index, and what the interface is a part of.
+    pub(super) fn index_and_place(&self) -> Result<(u32, Place), InterfaceError> {
+        let index = self.index()?;
+        match Place::of(index) {
+            Ok(place) => Ok((index, place)),
+            // It has gone between the two questions.
+            Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Err(self.missing()),
+            Err(error) => Err(self.not_looked_up(error)),
+        }
+    }
+
+    fn missing(&self) -> InterfaceError {
+        match self {
+            Self::Name(name) => InterfaceError::NoSuchInterface(name.clone()),
+            Self::Address(address) => InterfaceError::NoInterfaceWithAddress(*address),
+        }
+    }
+
+    fn not_looked_up(&self, source: io::Error) -> InterfaceError {
+        InterfaceError::Lookup {
+            interface: self.clone(),
+            source,
         }
     }
 }
@@ -72,6 +91,28 @@ impl Interface {
             None
         }
     }
+}
+
+/// Where the interfaces are that have this address now: in different VRFs an address means different hosts.
+pub(super) fn places_of(address: IpAddr) -> io::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for name in interfaces_with(address)? {
+        if let Some(index) = index_of(&name)? {
+            places.push(Place::of(index)?);
+        }
+    }
+    Ok(places)
+}
+
+/// The VRF that the address belongs to, if none of the interfaces that have it now is outside of one.
+///
+/// # Errors
+///
+/// The kernel could not be asked.
+pub fn vrf_of(address: IpAddr) -> io::Result<Option<String>> {
+    let places = places_of(address)?;
+    let vrfs: Option<Vec<_>> = places.iter().map(Place::vrf).collect();
+    Ok(vrfs.and_then(|vrfs| vrfs.first().map(|name| (*name).to_owned())))
 }
 
 fn index_of(name: &str) -> nix::Result<Option<u32>> {

@@ -100,15 +100,11 @@ impl Link {
         let Some(interface) = &self.interface else {
             return Ok((0, Place::Itself));
         };
-        let index = interface.index()?;
-        if !self.receives {
-            return Ok((index, Place::Itself));
+        if self.receives {
+            interface.index_and_place()
+        } else {
+            Ok((interface.index()?, Place::Itself))
         }
-        let place = Place::of(index).map_err(|source| InterfaceError::Lookup {
-            interface: interface.clone(),
-            source,
-        })?;
-        Ok((index, place))
     }
 
     /// The interfaces that the settings name. The first one receives.

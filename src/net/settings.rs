@@ -86,7 +86,7 @@ impl Settings {
     /// What the interface to receive on is a part of now, if that matters, in words.
     pub fn moved(&self) -> Option<InterfaceEvent> {
         let interface = self.receive_interface.as_ref()?;
-        let place = Place::of(interface.index().ok()?).ok()?;
+        let (_, place) = interface.index_and_place().ok()?;
         let event = InterfaceEvent::Moved(interface.clone(), place.clone());
         self.matters(&place).then_some(event)
     }

@@ -2,8 +2,8 @@
 
 mod ended;
 mod fitness;
-mod removed;
 mod people;
+mod removed;
 mod repair;
 mod verify;
 

@@ -228,6 +228,7 @@ impl Network {
             .map_err(OpenError::Socket)?;
         self.local = socket::local_addr(&socket)?;
         self.socket = registered(socket)?;
+        self.full = None;
         if let (true, Some(interface)) = (mem::take(&mut self.inherited), &link.interface) {
             self.notices
                 .push(InterfaceEvent::Replaced(interface.clone()));
