@@ -119,12 +119,13 @@ say "a mask that is another client's is told of, with both clients, and when it 
 
 # --- Settings and static BIB entries that differ are named on both.
 drifts() { jooldctl -i "s$1" status | grep -q "$2" && jooldctl -i "s$1" fit >/dev/null; }
-for setting in address-dependent-filtering drop-externally-initiated-tcp drop-icmpv6-info source-icmpv6-errors-better \
-    handle-rst-during-fin-rcv zeroize-traffic-class override-tos; do
-    at B jool global update "$setting" true
+agrees() { ! drifts A settings; }
+for change in "address-dependent-filtering true false" "drop-externally-initiated-tcp true false" \
+    "source-icmpv6-errors-better false true" "override-tos true false"; do
+    read -r setting other default <<<"$change"
+    at B jool global update "$setting" "$other"
     for node in A B; do wait_for 20 "$node tells that $setting differs" drifts "$node" settings; done
-    at B jool global update "$setting" false
-    agrees() { ! drifts A settings; }
+    at B jool global update "$setting" "$default"
     wait_for 20 "A tells that $setting is the same again" agrees
 done
 at B jool global update mtu-plateaus 1500,1300

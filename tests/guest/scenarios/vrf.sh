@@ -27,12 +27,20 @@ address_b() {
     wait_for 20 "A reaches B over IPv6" at A ping -q -c 1 -W 1 fd64::2
 }
 
+# arrives: opens a session, or goes on with it, and says whether both nodes have it.
+arrives() {
+    local node client=2001:db8:1::$set
+    at C guest-lab flows --sessions 1 --packets 3 --rate 10 --sockets 1 --from "$client"
+    for node in A B; do table "$node" | grep -F ",$client," || return 1; done
+}
+
 # both_ways WHAT: sessions arrive in both directions.
 both_ways() {
     local node
     for node in A B; do
         move_traffic_to "$node"
-        set_arrives "$((set += 1))" A B
+        set=$((set + 1))
+        wait_for 30 "$1: a session through $node is on both nodes" arrives
     done
     say "$1: sessions arrive in both directions"
 }
