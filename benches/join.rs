@@ -2,11 +2,13 @@
 //! loopback. Prints seconds from the start of the joining daemon until it says that it is synced,
 //! and until its Jool has every session.
 //!
-//! `cargo bench --bench join [-- SESSIONS]`
+//! `cargo bench --bench join [-- [SESSIONS] [KEYS]]`; with a file of keys, an absolute path, only what is sealed
+//! is taken.
 
 use std::env;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,9 +17,18 @@ use joold::jool::Version;
 use joold::jool::simulated::{Handle, Simulated};
 use joold::net::{Interface, Settings};
 use joold::replication::State;
+use joold::seal::Policy;
 use joold::service::{Control, Node, Setup, Stop};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The file of keys, if one was given.
+fn keys() -> Option<PathBuf> {
+    let mut arguments = env::args().skip(1);
+    arguments
+        .find(|text| text.starts_with('/'))
+        .map(PathBuf::from)
+}
 
 fn node(name: &str, port: u16, peer: u16) -> io::Result<(Node<Simulated>, Handle)> {
     let config = Config {
@@ -29,6 +40,11 @@ fn node(name: &str, port: u16, peer: u16) -> io::Result<(Node<Simulated>, Handle
             ..Config::default().network
         },
         node_name: Some(name.to_owned()),
+        seal: match keys() {
+            Some(_) => Policy::Require,
+            None => Policy::Off,
+        },
+        key_file: keys(),
         ..Config::default()
     };
     let (simulated, jool) = Simulated::new(config.jool.clone(), Version::NEWEST);
@@ -104,6 +120,7 @@ fn main() -> io::Result<()> {
     let (donor, port) = (one?.port(), other?.port());
     let mut child = Command::new(env::current_exe()?)
         .args([donor.into(), port.into(), sessions].map(|number: u32| number.to_string()))
+        .args(keys())
         .stdout(Stdio::piped())
         .spawn()?;
     let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;

@@ -1,6 +1,7 @@
 //! The command lines of both programs: for the programs, and for the manual pages and completions
 //! that are made of them.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -138,6 +139,9 @@ pub enum Command {
         #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
         timeout: Duration,
     },
+    /// Make and show the keys that the nodes seal what they send with
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show or set what the daemon logs: debug, info, warning or err
     LogLevel {
         /// The new level
@@ -163,6 +167,27 @@ pub enum Command {
     /// crash; exit status 0 if the standbys end up with every session, else 1
     Demo {
         /// Print a JSON object per line instead of a picture
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What jooldctl can do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Print a new key, as a line for the file of the keys; whoever reads it has the key
+    Generate {
+        /// Its ID, which no other key of the group has
+        #[arg(default_value = "1")]
+        id: NonZeroU16,
+
+        /// Seal with it: one key of the file has this
+        #[arg(long)]
+        send: bool,
+    },
+    /// Show the keys of the daemons by fingerprint, which nodes have them, and which step is safe next
+    List {
+        /// Print a JSON array
         #[arg(long)]
         json: bool,
     },

@@ -76,6 +76,10 @@ fn subcommands(command: &Command) -> String {
             continue;
         }
         // What every subcommand takes stands at the top.
+        if command.has_subcommands() {
+            out += subcommands(command).strip_prefix(".SH COMMANDS\n").unwrap();
+            continue;
+        }
         let command = command.clone().mut_args(|argument| {
             let everywhere = argument.is_global_set() || argument.get_id() == "help";
             argument.hide(everywhere)
@@ -289,6 +293,26 @@ node: a group is not heard before the service has joined it.
 For a Jool in another network namespace, give NetworkNamespacePath= to both units: systemctl edit
 joold@NAME.service joold@NAME.socket.
 
+# KEYS
+
+With "seal" in the configuration the nodes seal what they send, with a key that all of them have. It is in
+/etc/joold/keys, a line for each key: its ID, 1 to 65535; 32 random bytes in base64; and send behind the one
+that this node seals with. There may be four keys. What follows a # is a comment. Nobody but root and the
+group joold may read the file, or it is refused:
+
+install -m 0640 -g joold /dev/null /etc/joold/keys; jooldctl key generate 1 --send >> /etc/joold/keys
+
+Copy the file to each node. A reload reads it again. The credential joold.keys is used in its place if the
+service has one: LoadCredentialEncrypted=joold.keys, systemd-creds(1). Credentials do not change while a service
+runs, so another one takes a restart.
+
+From open to sealed, each step on every node before the next one, with a reload: "seal": "accept", "send",
+"require". Back in the other order. Nodes with Jool's own joold cannot take part: what is sealed does not reach
+them.
+
+From one key to another: add the new one on every node; move send to it on every node; remove the old one. Before
+each step jooldctl key list says whether it is safe.
+
 # SIGNALS
 
 - SIGTERM, SIGINT: Ends the daemon; exit status 0.
@@ -317,6 +341,8 @@ every second until it is.
 # FILES
 
 - /etc/joold/NAME.json: The configuration of joold@NAME.service.
+
+- /etc/joold/keys: The keys that the nodes seal what they send with.
 
 - ./netsocket.json: The configuration without any argument, as with the stock daemon.
 
@@ -390,6 +416,12 @@ The exit status tells the worst of all lines:
 - 1: Something differed, and has been taken.
 
 - 2: A node could not be compared with, or no other one has ever been heard, or the daemon refused.
+
+# KEY LIST
+
+jooldctl key list says what leaves sealed and what is taken; of each key its ID, its fingerprint, and which nodes
+have it and seal with it; and then which step is safe now, and what another one would break. It never shows a
+secret. Nodes count that are there; one that is switched off has to be given the keys, too.
 
 # EXAMPLES
 

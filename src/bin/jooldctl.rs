@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::num::NonZeroU16;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use joold::client::{self, Agreement, Client, Wanted};
-use joold::command_line::{Command, Jooldctl};
+use joold::command_line::{Command, Jooldctl, KeyCommand};
 use joold::config::{self, Lookups, Name, Sources};
-use joold::demo;
+use joold::{demo, seal, service};
 
 fn main() -> ExitCode {
     let arguments = match Jooldctl::try_parse() {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             interface,
             ..Sources::default()
         }),
+        Command::Key(KeyCommand::Generate { id, send }) => generate(id, send),
         Command::Demo { json } => match demo::run(json) {
             Ok(complete) => ExitCode::from(u8::from(!complete)),
             // A reader who has gone has seen enough.
@@ -84,6 +86,9 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<u8, client::Er
     match command {
         Command::Status { json } => client::status(&client.daemons(instance).await?, json).await,
         Command::Peers { json } => client::peers(&client.daemons(instance).await?, json).await,
+        Command::Key(KeyCommand::List { json }) => {
+            client::keys(&client.daemons(instance).await?, json).await
+        }
         Command::Watch { json } => client::watch(&client.daemons(instance).await?, json).await,
         Command::Reload => {
             let changed = client.daemon(instance).await?.reload().await?;
@@ -108,12 +113,25 @@ async fn talk(instance: Option<&str>, command: Command) -> Result<u8, client::Er
         }
         Command::Check { .. }
         | Command::Demo { .. }
+        | Command::Key(KeyCommand::Generate { .. })
         | Command::Wait { .. }
         | Command::Fit { .. }
         | Command::Verify { .. }
         | Command::Drain { .. } => Ok(()),
     }
     .map(|()| 0)
+}
+
+/// Prints a new key.
+fn generate(id: NonZeroU16, sends: bool) -> ExitCode {
+    let Some(secret) = seal::random().map(seal::Secret::new) else {
+        return failed(71, "the system gives no random numbers");
+    };
+    let line = seal::new_line(id, &secret, sends);
+    match io::stdout().write_all(line.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(1, &format!("cannot write: {error}")),
+    }
 }
 
 /// Prints the verdict, or why there is none.
@@ -181,6 +199,10 @@ fn check(mut sources: Sources) -> ExitCode {
     };
     match config::load_with(&sources, &lookups) {
         Ok(config) => {
+            if let Err(problems) = service::load_keys(&config) {
+                let _ = writeln!(io::stderr(), "{problems}");
+                return ExitCode::from(78);
+            }
             let mut good = format!("the configuration is good:\n{}", config.meaning());
             if let Some(event) = config.network.moved() {
                 good += &format!("  now         {event}\n");

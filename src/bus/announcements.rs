@@ -21,7 +21,7 @@ use crate::service::{Counters, Snapshot};
 /// is repaired, which nobody wants to be woken for.
 const PAUSE: Duration = Duration::from_millis(250);
 /// What changes all the time and is looked up by whoever wants it.
-pub(super) const NOT_ANNOUNCED: [&str; 15] = [
+pub(super) const NOT_ANNOUNCED: [&str; 17] = [
     "Sessions",
     "KnownSessions",
     "Position",
@@ -37,6 +37,8 @@ pub(super) const NOT_ANNOUNCED: [&str; 15] = [
     "Missing",
     "Peers",
     "Counters",
+    "SealKeys",
+    "SealSteps",
 ];
 
 /// Tells the bus what changes, and never ends.
@@ -96,6 +98,7 @@ fn steady(snapshot: &Snapshot) -> Snapshot {
         last_drop_at: None,
         ..snapshot.clone()
     };
+    steady.seal.peers.clear();
     let status = &mut steady.status;
     status.peers.clear();
     (status.sessions, status.position, status.announcing) = (0, 0, 0);
@@ -160,6 +163,7 @@ mod tests {
     use std::time::{Instant, SystemTime};
 
     use crate::replication::{self, Engine, Peer, Successor};
+    use crate::seal;
     use crate::service::{self, Addresses, Configuration};
 
     /// A node that heard peers at these ports, of which some are still there.
@@ -194,6 +198,7 @@ mod tests {
                 pending: Vec::new(),
             },
             status,
+            seal: seal::Status::default(),
             counters: Counters::default(),
             last_error: String::new(),
             last_error_at: None,

@@ -2,6 +2,7 @@
 
 use crate::net::{self, SendErrors};
 use crate::replication;
+use crate::seal;
 use crate::service::Counters;
 use crate::session::{Reject, Rejects};
 
@@ -21,6 +22,7 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         acknowledge_refusals,
         repairs,
         engine,
+        seal,
         network,
     } = *counters;
     let replication::Counters {
@@ -56,6 +58,17 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         audits,
         injected_records,
     } = engine;
+    let seal::Counters {
+        sealed,
+        opened,
+        open_refused,
+        unknown_keys,
+        forged,
+        replayed,
+        unproven,
+        malformed,
+        unsealed,
+    } = seal;
     let net::Counters {
         received_datagrams,
         received_bytes,
@@ -118,6 +131,15 @@ pub(super) fn all(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
         ("ended", ended),
         ("removed", removed),
         ("injected-records", injected_records),
+        ("sealed-frames", sealed),
+        ("opened-frames", opened),
+        ("open-refused", open_refused),
+        ("unknown-keys", unknown_keys),
+        ("forged-frames", forged),
+        ("replayed-frames", replayed),
+        ("unproven-frames", unproven),
+        ("malformed-seals", malformed),
+        ("unsealed-frames", unsealed),
         ("received-datagrams", received_datagrams),
         ("received-bytes", received_bytes),
         ("too-long", too_long),
@@ -166,7 +188,7 @@ mod tests {
             }
             assert!(names.insert(name));
         }
-        assert_eq!(names.len(), 53 + 2 * Reject::ALL.len());
+        assert_eq!(names.len(), 62 + 2 * Reject::ALL.len());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use zbus::{BoxDBusError, Connection, DBusError, interface};
 use super::access::{self, Action};
 use super::counters;
 use super::entries::{
-    AuditEntry, PeerEntry, ReadingEntry, TransferEntry, microseconds, whole_microseconds,
+    AuditEntry, KeyEntry, PeerEntry, ReadingEntry, TransferEntry, microseconds, whole_microseconds,
 };
 use crate::jool::Instance;
 use crate::service::{Control, Snapshot, State};
@@ -394,12 +394,26 @@ impl Daemon {
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn peers(&self) -> Vec<PeerEntry> {
-        self.snapshot()
-            .status
-            .peers
-            .iter()
-            .map(PeerEntry::new)
-            .collect()
+        let snapshot = self.snapshot();
+        let peers = snapshot.status.peers.iter();
+        let entry = |peer| PeerEntry::new(peer, &snapshot.seal);
+        peers.map(entry).collect()
+    }
+
+    #[zbus(property)]
+    fn seal(&self) -> String {
+        self.snapshot().seal.policy.name().to_owned()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn seal_keys(&self) -> Vec<KeyEntry> {
+        let keys = self.snapshot().seal_advice().keys;
+        keys.into_iter().map(KeyEntry::new).collect()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn seal_steps(&self) -> Vec<String> {
+        self.snapshot().seal_advice().steps
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

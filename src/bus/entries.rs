@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zbus::{SerializeDict, Type};
 
 use crate::replication::{self, Audit, Fitness, Peer, TableReading, Transfer};
+use crate::seal;
 
 /// A node that datagrams come from.
 #[derive(SerializeDict, Type)]
@@ -21,6 +22,8 @@ pub(super) struct PeerEntry {
     version: String,
     jool_version: String,
     record_format: String,
+    seal: &'static str,
+    keys: Vec<u64>,
     sessions: u64,
     behind: u64,
     lag: u64,
@@ -39,7 +42,9 @@ pub(super) struct PeerEntry {
 }
 
 impl PeerEntry {
-    pub(super) fn new(peer: &Peer) -> Self {
+    pub(super) fn new(peer: &Peer, seal: &seal::Status) -> Self {
+        let sealed = seal.of(peer.node);
+        let keys = sealed.map(|peer| peer.keys.as_slice()).unwrap_or_default();
         Self {
             kind: peer.kind.name(),
             name: peer.name.clone(),
@@ -55,6 +60,12 @@ impl PeerEntry {
                 0 => String::new(),
                 length => length.to_string(),
             },
+            seal: match sealed {
+                _ if seal.policy == seal::Policy::Off => "",
+                Some(peer) if peer.policy.sends() => "sealed",
+                _ => "open",
+            },
+            keys: keys.iter().map(|key| key.number.get().into()).collect(),
             sessions: peer.sessions,
             behind: peer.behind,
             lag: whole_microseconds(peer.lag),
@@ -118,6 +129,33 @@ impl AuditEntry {
     }
 }
 
+/// A key, and who has it.
+#[derive(SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub(super) struct KeyEntry {
+    id: u64,
+    fingerprint: String,
+    sends: bool,
+    held: Vec<String>,
+    lacking: Vec<String>,
+    differing: Vec<String>,
+    sealing: Vec<String>,
+}
+
+impl KeyEntry {
+    pub(super) fn new(key: seal::Holders) -> Self {
+        Self {
+            id: key.key.number.get().into(),
+            fingerprint: key.key.fingerprint.to_string(),
+            sends: key.sends,
+            held: key.held,
+            lacking: key.lacking,
+            differing: key.differing,
+            sealing: key.sealing,
+        }
+    }
+}
+
 /// A reading of another node's whole table; of none there is nothing.
 #[derive(Default, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
@@ -164,8 +202,9 @@ mod tests {
 
     #[test]
     fn a_peer_is_told_with_its_lag_in_microseconds_its_drift_by_name_and_its_comparisons() {
-        let entry = PeerEntry::new(&Peer {
+        let peer = Peer {
             kind: Kind::Joold,
+            node: 2,
             name: "b".to_owned(),
             address: SocketAddr::from(([192, 0, 2, 1], 6400)),
             present: false,
@@ -191,7 +230,12 @@ mod tests {
             records: 0,
             rejected: 0,
             heard: Instant::now(),
-        });
+        };
+        let mut seal = seal::Status::default();
+        assert_eq!(PeerEntry::new(&peer, &seal).seal, "");
+        seal.policy = seal::Policy::Send;
+        let entry = PeerEntry::new(&peer, &seal);
+        assert_eq!((entry.seal, entry.keys.len()), ("open", 0));
         assert_eq!((entry.behind, entry.lag, entry.missing), (7, 20_000, 3));
         assert_eq!((entry.state, entry.present), ("degraded", false));
         assert_eq!((entry.fitness, entry.fit), ("behind", false));

@@ -2,6 +2,7 @@
 
 mod error;
 mod fit;
+mod keys;
 mod peers;
 mod properties;
 mod resync;
@@ -29,6 +30,7 @@ use terminal::{Style, WIDTH};
 
 pub use error::Error;
 pub use fit::{Answer, fit, hold};
+pub use keys::keys;
 pub use verify::{Agreement, verify};
 pub use wait::{Wanted, drain, wait};
 

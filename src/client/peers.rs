@@ -219,9 +219,14 @@ fn sentence(out: &mut String, peer: &Map<String, Json>, style: &Style) {
 
 /// Where it is, and what it runs.
 fn address(peer: &Map<String, Json>) -> String {
+    let seal = match text(peer, "Seal") {
+        "" => String::new(),
+        "open" => ", OPEN".to_owned(),
+        seal => format!(", {seal}"),
+    };
     if text(peer, "Kind") == "stock" {
         let address = text(peer, "Address");
-        return format!("{address}, the stock daemon, which does not tell what it has");
+        return format!("{address}, the stock daemon, which does not tell what it has{seal}");
     }
     let mut parts = vec![text(peer, "Address").to_owned()];
     for (key, before, after) in [
@@ -234,7 +239,13 @@ fn address(peer: &Map<String, Json>) -> String {
             parts.push(format!("{before}{value}{after}"));
         }
     }
-    parts.join(", ")
+    let keys = peer.get("Keys").and_then(Json::as_array);
+    let keys = keys.into_iter().flatten().map(ToString::to_string);
+    let keys = match keys.collect::<Vec<_>>().join(", ") {
+        keys if keys.is_empty() => keys,
+        keys => format!(", has the keys {keys}"),
+    };
+    parts.join(", ") + &seal + &keys
 }
 
 /// What an operator should look into, a sentence each.

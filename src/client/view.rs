@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::peers;
 use super::properties::{age, counter, list, number, span, text, thousands, truth};
 use super::terminal::{BAD, DOUBTFUL, GOOD, Style};
+use super::{keys, peers};
 
 /// Columns of a bar.
 const BAR: u64 = 20;
@@ -31,6 +31,15 @@ const DROPS: &[(&str, &str)] = &[
         "datagrams of another version of the protocol",
     ),
     ("foreign-clusters", "datagrams of another cluster"),
+    ("open-refused", "open frames refused"),
+    ("unknown-keys", "frames sealed with an unknown key"),
+    ("forged-frames", "sealed frames with a wrong tag"),
+    ("replayed-frames", "sealed frames repeated"),
+    ("malformed-seals", "sealed frames that make no sense"),
+    (
+        "unsealed-frames",
+        "frames not sealed for want of random numbers",
+    ),
     ("too-long", "datagrams too long"),
     ("strangers", "datagrams from strangers"),
     ("elsewhere", "datagrams over another interface"),
@@ -281,6 +290,8 @@ fn details(properties: &Map<String, Json>, rows: &mut Rows<'_>, now: u64) {
     dropped(properties, rows, now);
     rows.row("Listens", &listens(properties));
     rows.row("Sends to", &destinations(properties));
+    let (seal, colour) = keys::standing(properties);
+    rows.painted("Seal", colour, &seal);
     if text(properties, "LastError") != text(properties, "StateReason") {
         let error = match (
             text(properties, "LastError"),
@@ -485,7 +496,7 @@ mod tests {
             "LastAudit": { "Ended": 50000000, "Took": 35400, "Sessions": 41000,
                            "Announced": 12, "Injected": 1 },
             "ReceiveInterface": "eth0", "Group": "[ff15::6a6f:6f6c]:6400",
-            "SendInterface": "eth0", "ConfigurationFiles": [], "ConfigurationLoaded": 0,
+            "SendInterface": "eth0", "Seal": "off", "ConfigurationFiles": [], "ConfigurationLoaded": 0,
             "Peers": [{ "Kind": "joold", "Name": "nat64-b", "Address": "[fe80::1]:6400",
                         "Present": true, "State": "synced", "Version": "0.1.0",
                         "Fit": true, "Fitness": "synced", "FitnessWords": "synced",
@@ -544,6 +555,7 @@ mod tests {
              \x20  Dropped: nothing\n\
              \x20  Listens: [ff15::6a6f:6f6c]:6400 on eth0\n\
              \x20 Sends to: [ff15::6a6f:6f6c]:6400 on eth0\n\
+             \x20     Seal: OPEN: whoever reaches this network can read sessions and make some up\n\
              \x20 Settings: defaults, read 1 min 0 s ago\n"
         );
     }

@@ -26,6 +26,8 @@ impl Config {
             statistics,
             policy,
             gate,
+            seal,
+            key_file,
         } = self;
         let net::Settings {
             group,
@@ -70,6 +72,8 @@ impl Config {
             (keys::JOOL_WAIT, *wait != other.wait),
             (keys::RECORD_FORMAT, *record_format != other.record_format),
             (keys::NODE_NAME, *node_name != other.node_name),
+            (keys::SEAL, *seal != other.seal),
+            (keys::KEY_FILE, *key_file != other.key_file),
             (keys::CLUSTER_NAME, self.cluster() != other.cluster()),
             (keys::MAX_SESSIONS, *max_sessions != other.max_sessions),
             (keys::STATISTICS_ADDRESS, *statistics != other.statistics),

@@ -13,6 +13,7 @@ use super::{Config, Input, Lookups, keys, value};
 use crate::jool;
 use crate::net::{Interface, Settings};
 use crate::replication::Policy;
+use crate::seal;
 
 /// The group without `multicast address` and `peers`. Of site-local scope, because a socket unit
 /// can bind it without an interface; the hop limit of 1 keeps it on the link. Its last 32 bits are
@@ -52,6 +53,8 @@ impl Default for Config {
             statistics: None,
             policy: Policy::default(),
             gate: None,
+            seal: seal::Policy::Off,
+            key_file: None,
         }
     }
 }
@@ -151,6 +154,8 @@ impl Check<'_> {
                 .reader
                 .read(&keys::GATE_INTERFACE, value::interface_name)
                 .into_value(),
+            seal: self.reader.value_or(default.seal, &keys::SEAL, value::seal),
+            key_file: self.reader.read(&keys::KEY_FILE, value::path).into_value(),
         }
     }
 

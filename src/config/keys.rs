@@ -175,6 +175,22 @@ pub(super) const GATE_INTERFACE: Key = Key {
     meaning: "A dummy interface that is up while this node is fit, and down otherwise.",
     stock: false,
 };
+pub(super) const SEAL: Key = Key {
+    name: "seal",
+    accepts: "\"off\", \"accept\", \"send\" or \"require\"",
+    default: r#""off""#,
+    meaning: "What leaves sealed with a key of the group, and what is taken: everything is open; frames \
+              leave open and both kinds are taken; frames leave sealed and both kinds are taken; only \
+              sealed ones leave and are taken.",
+    stock: false,
+};
+pub(super) const KEY_FILE: Key = Key {
+    name: "key file",
+    accepts: "a string with an absolute path",
+    default: "the credential `joold.keys` of the service if there is one, else `/etc/joold/keys`",
+    meaning: "The keys that frames are sealed with; only read if they are.",
+    stock: false,
+};
 
 /// Every key, the stock daemon's first.
 pub const KEYS: &[Key] = &[
@@ -199,6 +215,8 @@ pub const KEYS: &[Key] = &[
     ALONE_WAIT,
     ACCEPT_DIFFERENCES,
     GATE_INTERFACE,
+    SEAL,
+    KEY_FILE,
 ];
 
 /// Every key in a paragraph each, for a terminal.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Config;
 use crate::net::Interface;
+use crate::seal::Policy;
 
 /// A configuration in words: where it listens, where it sends to, whose sessions.
 #[derive(Debug)]
@@ -40,6 +41,14 @@ impl fmt::Display for Meaning<'_> {
         }
         if let Some(gate) = &config.gate {
             writeln!(f, "  gate        {gate} is up while this node is fit")?;
+        }
+        if config.seal != Policy::Off {
+            let sealed = match config.seal {
+                Policy::Off | Policy::Accept => "frames leave open, open and sealed ones are taken",
+                Policy::Send => "frames leave sealed, open and sealed ones are taken",
+                Policy::Require => "frames leave sealed, and only sealed ones are taken",
+            };
+            writeln!(f, "  seal        {sealed}")?;
         }
         Ok(())
     }

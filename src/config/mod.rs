@@ -30,6 +30,7 @@ pub use problem::{Problem, Problems};
 use crate::jool;
 use crate::net::{Interface, Settings};
 use crate::replication::Policy;
+use crate::seal;
 use crate::session::Format;
 
 /// A configuration in which everything fits together.
@@ -55,6 +56,10 @@ pub struct Config {
     pub policy: Policy,
     /// The interface that is up while it is.
     pub gate: Option<String>,
+    /// What leaves sealed, and what is taken.
+    pub seal: seal::Policy,
+    /// Where the keys are; `None`: at one of the usual places.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Where a configuration comes from: the stock daemon's command line
@@ -351,6 +356,8 @@ mod tests {
                 accepted: vec![Difference::Pool4],
             },
             gate: Some("nat64".to_owned()),
+            seal: seal::Policy::Send,
+            key_file: Some(PathBuf::from("/etc/joold/keys.eth0")),
         };
         assert_eq!(config, expected);
     }
@@ -379,9 +386,9 @@ mod tests {
                 assert_eq!(accepted(text), Config::default(), "{}", key.name);
             }
         }
-        // The others have a phrase: the group, the interfaces, `reuseaddr`, the names, and the statistics
-        // address.
-        assert_eq!(given, KEYS.len() - 8);
+        // The others have a phrase: the group, the interfaces, `reuseaddr`, the names, the statistics address, and
+        // the file of the keys.
+        assert_eq!(given, KEYS.len() - 9);
         assert!(KEYS[0].default.contains(&DEFAULT_GROUP.to_string()));
         assert_eq!(accepted("{}"), Config::default());
     }

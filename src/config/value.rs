@@ -3,12 +3,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::net::Interface;
 use crate::replication::{Difference, Failback};
+use crate::seal;
 use crate::session::Format;
 
 /// Characters of a value or a name that a message repeats.
@@ -330,6 +332,19 @@ pub(super) fn failback(value: &Value) -> Result<Failback, String> {
     }
 }
 
+pub(super) fn seal(value: &Value) -> Result<seal::Policy, String> {
+    let text = string(value)?;
+    seal::Policy::named(text).ok_or_else(|| format!("{} is none of them", quoted(text)))
+}
+
+pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
+    let text = string(value)?;
+    if !text.starts_with('/') || text.contains('\0') {
+        return Err(format!("{} is no absolute path", quoted(text)));
+    }
+    Ok(PathBuf::from(text))
+}
+
 pub(super) fn differences(value: &Value) -> Result<Vec<Difference>, String> {
     let Value::Array(items) = value else {
         return Err(wrong_type(value));
@@ -383,6 +398,23 @@ mod tests {
             &[(json!([1]), "wrong type"), (json!("pool4"), "wrong type")],
         );
         refused(interface_name, &[(json!("192.0.2.1"), "is an address")]);
+    }
+
+    #[test]
+    fn what_is_sealed_with_which_keys_is_read() {
+        assert_eq!(seal(&json!("require")), Ok(seal::Policy::Require));
+        refused(
+            seal,
+            &[(json!("on"), "none of them"), (json!(true), "wrong type")],
+        );
+        assert_eq!(path(&json!("/a/b")), Ok(PathBuf::from("/a/b")));
+        refused(
+            path,
+            &[
+                (json!("keys"), "no absolute"),
+                (json!("/\0"), "no absolute"),
+            ],
+        );
     }
 
     fn services(name: &str) -> Result<Option<u16>, String> {

@@ -21,7 +21,7 @@ mod runs;
 mod settings;
 mod state;
 mod store;
-mod wire;
+pub(crate) mod wire;
 
 pub use counters::Counters;
 pub use engine::Engine;

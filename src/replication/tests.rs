@@ -59,6 +59,8 @@ struct Group {
     deaf: Vec<u64>,
     /// Whose Jool takes nothing for now.
     busy: Vec<u64>,
+    /// Length of the longest datagram.
+    longest: usize,
 }
 
 impl Group {
@@ -73,6 +75,7 @@ impl Group {
             mute: Vec::new(),
             deaf: Vec::new(),
             busy: Vec::new(),
+            longest: 0,
         };
         for (node, version) in nodes {
             group.add(*node, version, Settings::default());
@@ -162,6 +165,7 @@ impl Group {
                 }
             }
             for (from, datagram) in sent {
+                self.longest = self.longest.max(datagram.len());
                 if !datagram.starts_with(&[0xff, 0xff]) {
                     self.data.push((from, datagram.clone()));
                 }
@@ -615,5 +619,35 @@ fn what_waited_for_a_daemon_that_stood_still_is_not_later_than_what_others_say()
     for node in [1, 2] {
         let state = group.knows(node, &reset.id).map(|it| it.0);
         assert_eq!(state, Some(reset.state), "node {node}");
+    }
+}
+
+#[test]
+fn frames_leave_room_for_what_is_put_around_them() {
+    for overhead in [0, 64] {
+        let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+        for node in [1, 2] {
+            group.engine(node).set_overhead(overhead);
+        }
+        group.deaf = vec![2];
+        group.local(1, &(0..200).map(udp).collect::<Vec<_>>());
+        group.run(100);
+        group.deaf.clear();
+        group.run(1_000);
+        assert_eq!(group.told[1].len(), 200, "what was missed is asked for");
+        group.add(3, "4.1.13", Settings::default());
+        group.engine(3).set_overhead(overhead);
+        group.run(3_000);
+        assert_eq!(group.told[2].len(), 200, "and so is a whole table");
+        let at = group.at();
+        group.engine(3).verify(at);
+        group.run(20_000);
+        // With less there would be room for another record of a replay.
+        let longest = MAX_FRAME - overhead;
+        assert!(
+            (longest - 180..=longest).contains(&group.longest),
+            "{}",
+            group.longest
+        );
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use super::messages;
 use super::node::{Node, addresses, open_statistics};
 use super::outlets::FOLDER;
+use super::{keys, messages};
 use crate::config::{self, Sources};
 use crate::jool::Jool;
 
@@ -74,6 +74,7 @@ impl<J: Jool> Node<J> {
         let sources = sources.ok_or("there is no file to read again")?;
         let config = config::load(sources).map_err(|problems| problems.to_string())?;
         // Everything that can fail comes before anything changes.
+        let sealing = keys::load(&config)?;
         let statistics = if config.statistics == self.config.statistics {
             None
         } else {
@@ -92,6 +93,13 @@ impl<J: Jool> Node<J> {
         if let Some(statistics) = statistics {
             self.statistics = statistics;
         }
+        let sealed = self.seal.status();
+        self.seal.configure(Instant::now(), sealing);
+        let now = self.seal.status();
+        if (sealed.policy, &sealed.keys, sealed.sends) != (now.policy, &now.keys, now.sends) {
+            self.tell_seal();
+        }
+        self.engine.set_overhead(self.seal.overhead());
         self.engine.set_format(config.record_format);
         self.engine.set_flush_interval(config.jool.flush_interval);
         self.engine.set_shared(config.network.is_shared());

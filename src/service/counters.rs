@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::session::Reject;
-use crate::{net, replication};
+use crate::{net, replication, seal};
 
 /// Everything that is counted, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,16 +32,21 @@ pub struct Counters {
     pub repairs: u64,
     /// What the engine counted.
     pub engine: replication::Counters,
+    /// What the seal counted.
+    pub seal: seal::Counters,
     /// What the network counted.
     pub network: net::Counters,
 }
 
 impl Counters {
     /// Whatever did not get where it was to go, by what it was; but for received records that were
-    /// refused, which are counted by reason.
-    fn drops(&self) -> [(&'static str, u64); 18] {
+    /// refused, which are counted by reason, and for what the seal refuses, which is told elsewhere.
+    fn drops(&self) -> [(&'static str, u64); 20] {
         let Self {
-            engine, network, ..
+            engine,
+            network,
+            seal,
+            ..
         } = self;
         let local = engine.local_rejects.total();
         [
@@ -63,6 +68,11 @@ impl Counters {
             (
                 "frames cut off or of another version",
                 engine.malformed_frames + engine.foreign_versions,
+            ),
+            ("sealed frames that make no sense", seal.malformed),
+            (
+                "frames not sealed for want of random numbers",
+                seal.unsealed,
             ),
             ("datagrams longer than 64 KiB", network.too_long),
             ("datagrams from strangers", network.strangers),

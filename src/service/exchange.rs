@@ -146,11 +146,13 @@ impl<J: Jool> Node<J> {
         let now = Instant::now();
         let mut bytes = 0;
         while bytes < NETWORK_BUDGET {
-            let engine = &mut self.engine;
+            let (engine, seal) = (&mut self.engine, &mut self.seal);
             match self.network.receive(|datagram| {
                 // An empty one costs time, too.
                 bytes += datagram.bytes.len().max(64);
-                engine.handle_datagram(now, datagram.from, datagram.bytes);
+                if let Some(frame) = seal.open(now, datagram.bytes) {
+                    engine.handle_datagram(now, datagram.from, frame);
+                }
             }) {
                 Ok(false) => break,
                 // Whatever was dropped before it got here.
@@ -160,6 +162,9 @@ impl<J: Jool> Node<J> {
                     break;
                 }
             }
+        }
+        if self.seal.has_met() {
+            self.engine.greet(now);
         }
     }
 
@@ -182,8 +187,13 @@ impl<J: Jool> Node<J> {
                 }
                 _ => Destination::Everyone,
             };
-            self.outbox.push(to, &self.buffer);
+            self.seal.prepare(&self.buffer);
+            self.introduce(now);
+            if let Some(datagram) = self.seal.seal(&self.buffer) {
+                self.outbox.push(to, datagram);
+            }
         }
+        self.introduce(now);
         if !self.outbox.is_empty() {
             self.network.send(&mut self.outbox);
         }
@@ -195,6 +205,13 @@ impl<J: Jool> Node<J> {
         }
         if self.engine.has_doubts() {
             self.attachment.check_by(now + REFUSAL_CHECK);
+        }
+    }
+
+    /// Sends what the seal itself has to tell the others.
+    fn introduce(&mut self, now: Instant) {
+        if let Some(introduction) = self.seal.introduction(now) {
+            self.outbox.push(Destination::Everyone, introduction);
         }
     }
 

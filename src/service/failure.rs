@@ -15,6 +15,8 @@ pub enum Failure {
     Jool(Unavailable, Option<Duration>),
     /// The UDP socket could not be opened.
     Network(OpenError),
+    /// The keys of the group cannot be used, for these reasons, a line each.
+    Keys(String),
     /// The statistics address cannot be listened on.
     Statistics(SocketAddr, io::Error),
     /// The system refused something that the daemon cannot do without.
@@ -38,6 +40,7 @@ impl fmt::Display for Failure {
                 waited.as_secs()
             ),
             Self::Network(reason) => reason.fmt(f),
+            Self::Keys(reason) => f.write_str(reason),
             Self::Statistics(address, reason) => write!(
                 f,
                 "the statistics address {address} cannot be listened on: {reason}; change or \
@@ -59,13 +62,13 @@ impl std::error::Error for Failure {
             Self::Jool(reason, _) => Some(reason),
             Self::Network(reason) => Some(reason),
             Self::Statistics(_, reason) | Self::System(_, reason) => Some(reason),
-            Self::OpenFiles { .. } => None,
+            Self::Keys(_) | Self::OpenFiles { .. } => None,
         }
     }
 }
 
 impl Failure {
-    /// The exit status: 69 no Jool, 77 not permitted, 78 interfaces that do not fit together, 71
+    /// The exit status: 69 no Jool, 77 not permitted, 78 keys that cannot be used, or interfaces that do not fit together, 71
     /// anything else: an interface that is not there, too, because it may come.
     pub fn exit_status(&self) -> u8 {
         match self {
@@ -74,6 +77,7 @@ impl Failure {
             Self::Network(OpenError::InterfaceRequired(_) | OpenError::InterfacesDiffer { .. }) => {
                 78
             }
+            Self::Keys(_) => 78,
             Self::Network(_) | Self::Statistics(..) | Self::System(..) | Self::OpenFiles { .. } => {
                 71
             }

@@ -233,6 +233,41 @@ pub const OUTLET_FAILED: Message = Message {
     id: "392944a2e8dc44aebd38c7035d9ee3f2",
     name: "outlet failed",
 };
+/// What leaves sealed, and what is taken, is this from now on.
+pub const SEAL_CHANGED: Message = Message {
+    id: "7a2fe19a791f4b7a89cff100e126178f",
+    name: "seal",
+};
+/// Frames were sealed with a key that is not here.
+pub const SEAL_UNKNOWN_KEY: Message = Message {
+    id: "cdc2de10023a43d88f764010234b7d67",
+    name: "unknown key",
+};
+/// Sealed frames had a wrong tag.
+pub const SEAL_FORGED: Message = Message {
+    id: "c631a53f9064408d97bdb5397c7df154",
+    name: "wrong tags",
+};
+/// Sealed frames came again.
+pub const SEAL_REPLAYED: Message = Message {
+    id: "3fd732d8104747bd96cfd5ca20be489b",
+    name: "repeated frames",
+};
+/// Open frames were refused.
+pub const SEAL_OPEN_FRAMES: Message = Message {
+    id: "68681d0e037c43fc883b5d0ab06f1df6",
+    name: "open frames refused",
+};
+/// Other nodes still send open frames, or do not any more.
+pub const SEAL_OPEN_PEERS: Message = Message {
+    id: "6ed216003f754bc4a30ced3f9355d0ea",
+    name: "open peers",
+};
+/// A key is not everywhere, or is now.
+pub const SEAL_KEYS: Message = Message {
+    id: "c1b3937636b14ff38bb1859df16671b7",
+    name: "keys differ",
+};
 
 /// Every message.
 pub const MESSAGES: &[Message] = &[
@@ -280,6 +315,13 @@ pub const MESSAGES: &[Message] = &[
     FAILOVER_SAFE,
     FAILOVER_UNSAFE,
     OUTLET_FAILED,
+    SEAL_CHANGED,
+    SEAL_UNKNOWN_KEY,
+    SEAL_FORGED,
+    SEAL_REPLAYED,
+    SEAL_OPEN_FRAMES,
+    SEAL_OPEN_PEERS,
+    SEAL_KEYS,
 ];
 
 #[cfg(test)]

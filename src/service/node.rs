@@ -20,11 +20,12 @@ use super::snapshot::{Addresses, Configuration, Snapshot, State};
 use super::statistics::{self, Statistics};
 use super::systemd::Systemd;
 use super::table_reader::TableReader;
-use super::{Counters, Failure, Stop, identity, messages};
+use super::{Counters, Failure, Stop, identity, keys, messages};
 use crate::config::{Config, Sources};
 use crate::jool::Jool;
 use crate::net::{self, InterfaceEvent, Network, OpenError, Outbox};
 use crate::replication::{self, Engine};
+use crate::seal::{self, Seal};
 
 /// How long a stop may take for what is under way.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
@@ -55,6 +56,8 @@ pub struct Node<J> {
     pub(super) network: Network,
     pub(super) statistics: Option<Statistics>,
     pub(super) engine: Engine,
+    /// Around what the engine sends and is given.
+    pub(super) seal: Seal,
     pub(super) outbox: Outbox,
     alarm: Alarm,
     /// The datagram or the run of records under construction.
@@ -82,12 +85,14 @@ impl<J: Jool> Node<J> {
             socket,
             files,
         } = setup;
+        let sealing = keys::load(&config).map_err(Failure::Keys)?;
         let network = open_network(&config.network, socket).map_err(Failure::Network)?;
         let statistics = open_statistics(config.statistics, None)?;
         let now = Instant::now();
         let (commands, requests) = mpsc::channel(16);
         identity::warn_if_unsteady(&config);
-        let engine = Engine::new(
+        let seal = Seal::new(now, sealing, seal::random);
+        let mut engine = Engine::new(
             now,
             replication::Settings {
                 is_drained: files.as_ref().is_some_and(Files::is_drained),
@@ -95,6 +100,7 @@ impl<J: Jool> Node<J> {
                 ..identity::settings(&config)
             },
         );
+        engine.set_overhead(seal.overhead());
         let outlets = Outlets::new(files, config.gate.clone(), !Systemd::is_there());
         let snapshot = Snapshot {
             state: State::Waiting("starting".to_owned()),
@@ -111,6 +117,7 @@ impl<J: Jool> Node<J> {
                 pending: Vec::new(),
             },
             status: engine.status(now),
+            seal: seal.status(),
             counters: Counters::default(),
             last_error: String::new(),
             last_error_at: None,
@@ -124,6 +131,7 @@ impl<J: Jool> Node<J> {
             network,
             statistics,
             engine,
+            seal,
             outbox: Outbox::new(),
             alarm: Alarm::new().map_err(|error| Failure::System("setting up a timer", error))?,
             buffer: Vec::with_capacity(crate::jool::MAX_RUN),
@@ -159,6 +167,9 @@ impl<J: Jool> Node<J> {
     /// Runs until `stop` is done, which says whether the node is to go on as if it were fit, or until there is no point in going on.
     pub async fn run(mut self, stop: impl Future<Output = Stop>) -> Result<(), Failure> {
         tokio::pin!(stop);
+        if self.config.seal != seal::Policy::Off {
+            self.tell_seal();
+        }
         let stop = loop {
             self.catch_up();
             self.check_if_due()?;
@@ -245,6 +256,7 @@ impl<J: Jool> Node<J> {
     pub(super) fn count(&mut self) {
         self.counters.engine = *self.engine.counters();
         self.counters.network = self.network.counters();
+        self.counters.seal = *self.seal.counters();
     }
 
     /// Waits for the next thing to do.

@@ -145,6 +145,7 @@ impl<J: Jool> Node<J> {
     /// Shows the daemon as it is now to whoever looks, and to systemd.
     pub(super) fn publish(&mut self) {
         let status = self.engine.status(Instant::now());
+        let seal = self.seal.status();
         let (counters, jool_sessions) = (self.counters, self.attachment.sessions());
         let obstacle = self.obstacle(&status);
         self.publisher.follow_clock();
@@ -152,6 +153,7 @@ impl<J: Jool> Node<J> {
             let before = snapshot.clone();
             snapshot.sessions = jool_sessions;
             snapshot.status = status;
+            snapshot.seal = seal;
             snapshot.counters = counters;
             snapshot.obstacle = obstacle;
             if snapshot.state_name() != before.state_name() {
@@ -168,6 +170,7 @@ impl<J: Jool> Node<J> {
         self.show_fitness();
         self.tell_state(Instant::now());
         self.tell_failover(Instant::now());
+        self.tell_seals(Instant::now());
         if self.attachment.is_there() {
             self.publisher.systemd.ready();
         } else {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::node::Node;
+use super::seals::SealsTold;
 use super::{Counters, messages};
 use crate::jool::{Jool, Refusal};
 use crate::replication::{Event, Fitness, State};
@@ -33,6 +34,7 @@ pub(super) struct Reporter {
     next_report: Instant,
     /// The latest refusal of Jool since then.
     last_refusal: Option<String>,
+    pub(super) seals: SealsTold,
 }
 
 impl Reporter {
@@ -46,6 +48,7 @@ impl Reporter {
             reported: Counters::default(),
             next_report: now,
             last_refusal: None,
+            seals: SealsTold::new(now),
         }
     }
 

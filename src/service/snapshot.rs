@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::Counters;
 use crate::jool::Instance;
 use crate::replication::{self, Kind, Peer, Status};
+use crate::seal;
 
 /// What the daemon is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub configuration: Configuration,
     /// How this node and the others stand.
     pub status: Status,
+    /// How the seal stands.
+    pub seal: seal::Status,
     /// What it counted.
     pub counters: Counters,
     /// The latest thing that went wrong with Jool or the network, in words; empty: nothing yet.
@@ -58,6 +61,18 @@ impl Snapshot {
             State::Waiting(_) => replication::State::Waiting.name(),
             State::Running(_) => self.status.state.name(),
         }
+    }
+
+    /// Which steps from open to sealed, and from key to key, are safe.
+    pub fn seal_advice(&self) -> seal::Advice {
+        let present = self.status.peers.iter().filter(|peer| peer.present);
+        let members: Vec<_> = present
+            .map(|peer| seal::Member {
+                name: peer.name.clone(),
+                node: peer.node,
+            })
+            .collect();
+        seal::advice(&self.seal, &members)
     }
 
     /// Who would take over best; empty: nobody has everything.

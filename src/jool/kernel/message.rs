@@ -414,6 +414,27 @@ pub(super) fn prefix(value: &[u8]) -> Option<(Ipv6Addr, u8)> {
     Some((Ipv6Addr::from(address), length))
 }
 
+/// Reads whatever a message can hold. Says whether it is of Jool, or of nlctrl.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_all(bytes: &[u8]) -> bool {
+    // The family's id is in the message, so that the rest is read, too.
+    let family = bytes.get(4..6).and_then(|id| id.try_into().ok());
+    match Message::parse(bytes, family.map(u16::from_ne_bytes)) {
+        Ok(Message::Jool(message)) => {
+            for (_, value) in message.attributes {
+                let _ = (number(value), pool4_entry(value), prefix(value));
+            }
+            let _ = message.into_result();
+            true
+        }
+        Ok(Message::Family(notice)) => {
+            let _ = notice.is_news(Some(NLCTRL));
+            true
+        }
+        Ok(Message::Error { .. } | Message::Other) | Err(Malformed) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

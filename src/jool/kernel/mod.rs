@@ -4,7 +4,7 @@
 //! families that come and go; `commands` carries requests. The module deals with a request inside
 //! the sending system call, so an answer is there at once or not at all.
 
-mod message;
+pub(crate) mod message;
 mod settings;
 mod socket;
 

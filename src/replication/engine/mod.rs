@@ -18,7 +18,7 @@ use super::report::Shown;
 use super::runs::{Run, Runs};
 use super::settings::{Settings, Transmit};
 use super::store::{Ledger, OwnLog, Told};
-use super::wire::{LogKey, Sender};
+use super::wire::{LogKey, MIN_FRAME, Sender};
 
 /// Zero of the engine's clock is so far in the past that no timeout reaches it, in milliseconds.
 const EPOCH: u64 = 1 << 40;
@@ -146,6 +146,17 @@ impl Engine {
         self.is_shared = is_shared;
     }
 
+    /// Somebody may hear this node from now on who did not before: it says hello at once.
+    pub fn greet(&mut self, now: Instant) {
+        self.hellos.at_once(self.clock(now));
+    }
+
+    /// From now on each frame becomes longer on its way out, by so many bytes.
+    pub fn set_overhead(&mut self, bytes: usize) {
+        // What is left of the shortest frame has to have room for something.
+        self.group.overhead = bytes.min(MIN_FRAME / 3);
+    }
+
     /// This node is about to stop: the others are told once more how far its log goes, so that they
     /// know if they lack its end.
     pub fn handle_stopping(&mut self) {
@@ -249,7 +260,7 @@ impl Engine {
             self.counters.sent_requests += 1;
             return Some(Transmit::One(to));
         }
-        if let Some(to) = self.summer.write(sender, datagram) {
+        if let Some(to) = self.summer.write(sender, self.group.overhead, datagram) {
             return Some(Transmit::One(to));
         }
         let source = Source {
@@ -285,7 +296,7 @@ impl Engine {
         if !format.can_express(&jool.pool6) {
             format = Format::Flat40;
         }
-        let room = self.group.nodes.reaches_all();
+        let room = self.group.room();
         let sender = self.sender(now);
         let run = Run {
             format,

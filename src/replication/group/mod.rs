@@ -69,6 +69,8 @@ pub(crate) struct Group {
     overlooked: Vec<(String, u64)>,
     /// A log whose entries are to be of none, so that there is room for another.
     disowned: Option<u16>,
+    /// By how much our frames become longer on their way out, in bytes.
+    pub(crate) overhead: usize,
 }
 
 impl Group {
@@ -84,6 +86,7 @@ impl Group {
             namesake: None,
             overlooked: Vec::new(),
             disowned: None,
+            overhead: 0,
         }
     }
 
@@ -104,6 +107,11 @@ impl Group {
             self.foreign.push(cluster);
         }
         is_new
+    }
+
+    /// The longest frame for everybody.
+    pub(crate) fn room(&self) -> usize {
+        self.nodes.reaches_all() - self.overhead
     }
 
     /// What people call this node, if anything.

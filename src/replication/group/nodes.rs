@@ -23,8 +23,9 @@ const DEAF: u64 = 3_000;
 const LENGTHS: [usize; 4] = [MAX_FRAME, 1_232, 548, MIN_FRAME];
 /// Questions without an answer before a shorter one is asked for.
 const TRIES: u32 = 2;
-/// A frame is full that is shorter than was asked for by less than this.
-const FULL: usize = 120;
+/// A frame is full that is shorter than was asked for by less than this: another record, the logs that were not
+/// named, and what was around a sealed one.
+const FULL: usize = 180;
 /// Frames of an answer that are asked for at first, and at most.
 const FIRST_FRAMES: u8 = 8;
 const MOST_FRAMES: u8 = 128;
@@ -395,5 +396,26 @@ impl Nodes {
         }
         self.0.push(node);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replication::wire::tests::hello;
+
+    #[test]
+    fn a_full_frame_tells_which_length_comes_through_whether_or_not_it_was_sealed() {
+        for (index, length) in LENGTHS.iter().enumerate() {
+            // A record, three logs, and a seal may be what is missing.
+            for missing in [0, 48, 48 + 64, 48 + 64 + 64] {
+                let key = LogKey { node: 1, epoch: 1 };
+                let address = SocketAddr::from(([192, 0, 2, 1], 6400));
+                let mut node = Node::new(0, key, address, hello());
+                node.unanswered = TRIES;
+                node.answered(length - missing, None);
+                assert_eq!(node.length, index, "{length} - {missing}");
+            }
+        }
     }
 }

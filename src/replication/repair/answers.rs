@@ -181,7 +181,7 @@ impl Answers {
             let Some((from, to)) = answer.ranges.iter().next() else {
                 continue;
             };
-            self.writer.begin(answer.length);
+            self.writer.begin(answer.length - source.group.overhead);
             let next = match answer.space {
                 Space::Sums => None,
                 Space::Log => source.replay_log(now, from, to, &mut self.writer),
@@ -211,7 +211,8 @@ impl Answers {
             };
             self.writer.write(source.sender, &head, datagram);
             if source.is_shared && head.is_whole {
-                self.remember(&head, datagram.len(), source.sender.clock);
+                let length = datagram.len() + source.group.overhead;
+                self.remember(&head, length, source.sender.clock);
             }
             let address = answer.address;
             if !is_last {

@@ -55,7 +55,12 @@ impl Repair {
 
     /// Asks a log's own node for what is missing of it, but for what a reading of a table will bring.
     fn ask_by_place(&mut self, now: u64, index: u16, around: &mut Around<'_>) {
-        let Group { nodes, logs, .. } = &mut *around.group;
+        let Group {
+            nodes,
+            logs,
+            overhead,
+            ..
+        } = &mut *around.group;
         let Some(log) = logs.get_mut(index) else {
             return;
         };
@@ -68,7 +73,7 @@ impl Repair {
             .iter()
             .filter(|&(_, to)| to > brought)
             .map(|(from, to)| (from.max(brought + 1), to))
-            .take(Request::most_places(node.length()))
+            .take(Request::most_places(node.length() - *overhead))
             .collect();
         if ranges.is_empty() {
             return;

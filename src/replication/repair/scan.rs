@@ -190,7 +190,9 @@ impl Repair {
     /// Asks for more of a table, or for what was lost of it; or gives it up.
     pub(super) fn go_on_with_scan(&mut self, now: u64, around: &mut Around<'_>) {
         let Some(scan) = &mut self.scan else { return };
-        let Group { nodes, .. } = &mut *around.group;
+        let Group {
+            nodes, overhead, ..
+        } = &mut *around.group;
         let node = nodes.run_mut(scan.donor).filter(|node| node.present);
         let Some(node) = node else {
             self.abandon_scan(around);
@@ -206,10 +208,11 @@ impl Repair {
         }
         scan.due = now + node.retry(scan.tries);
         scan.tries += 1;
-        let most = Request::most_ranges(node.takes());
+        let room = node.takes() - *overhead;
+        let most = Request::most_ranges(room);
         let ranges = scan.missing.iter().take(most);
         // Of a log that does not fit in everything is told.
-        let since = scan.since.iter().take(Request::most_logs(node.takes()));
+        let since = scan.since.iter().take(Request::most_logs(room));
         let request = Request {
             to: scan.donor,
             token: scan.token,

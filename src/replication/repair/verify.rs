@@ -127,13 +127,18 @@ impl Summer {
         }
     }
 
-    /// Writes the next frame, and says where it goes.
-    pub(crate) fn write(&mut self, sender: Sender, datagram: &mut Vec<u8>) -> Option<SocketAddr> {
+    /// Writes the next frame, and says where it goes. `overhead`: by how much it becomes longer on its way.
+    pub(crate) fn write(
+        &mut self,
+        sender: Sender,
+        overhead: usize,
+        datagram: &mut Vec<u8>,
+    ) -> Option<SocketAddr> {
         let wanted = self
             .0
             .as_mut()
             .filter(|wanted| wanted.digest.is_complete())?;
-        let end = (wanted.next + Sums::most(wanted.length)).min(BUCKETS);
+        let end = (wanted.next + Sums::most(wanted.length - overhead)).min(BUCKETS);
         let sums = wanted.digest.sums.get(wanted.next..end)?;
         let first = u16::try_from(wanted.next).unwrap_or(0);
         let to = (wanted.to.node, wanted.token);

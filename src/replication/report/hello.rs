@@ -27,7 +27,7 @@ impl View<'_> {
             })
             .collect();
         logs.sort_unstable_by_key(|(is_there, entries, _)| (!is_there, u32::MAX - entries));
-        let logs = logs.into_iter().take(Hello::most_logs(nodes.reaches_all()));
+        let logs = logs.into_iter().take(Hello::most_logs(self.group.room()));
         Hello {
             last: self.own_log.last(),
             state: self.state() as u8,

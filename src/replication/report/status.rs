@@ -40,6 +40,8 @@ impl Kind {
 pub struct Peer {
     /// What kind of daemon it runs.
     pub kind: Kind,
+    /// Its number; 0 for a stock peer.
+    pub node: u64,
     /// What people call it; its address for a stock peer.
     pub name: String,
     /// Where its datagrams come from.
@@ -88,6 +90,7 @@ impl Peer {
     pub(crate) fn stock(address: SocketAddr, heard: Instant) -> Self {
         Self {
             kind: Kind::Stock,
+            node: 0,
             name: address.ip().to_string(),
             address,
             present: false,

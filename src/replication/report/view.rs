@@ -186,6 +186,7 @@ impl View<'_> {
         let differences = Difference::ALL.into_iter().zip(node.drift);
         Peer {
             kind: Kind::Joold,
+            node: node.key.node,
             name: display_name(&hello.name, node.key.node),
             address: node.address,
             present: node.present,

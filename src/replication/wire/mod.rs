@@ -32,7 +32,7 @@ const HEAD: usize = 32;
 /// Length of the number of records, with which a trailer ends.
 const COUNT: usize = 2;
 const KIND_DATA: u8 = 0;
-const KIND_HELLO: u8 = 1;
+pub(crate) const KIND_HELLO: u8 = 1;
 const KIND_REQUEST: u8 = 2;
 const KIND_REPLAY: u8 = 3;
 const KIND_SUMS: u8 = 4;
@@ -131,6 +131,16 @@ pub(crate) fn split(datagram: &[u8]) -> (&[u8], &[u8]) {
         trailer.starts_with(&MARK).then_some((records, trailer))
     };
     records().unwrap_or((datagram, &[]))
+}
+
+/// The kind of a frame of ours and whose it is; `None`: it is none.
+pub(crate) fn sender(datagram: &[u8]) -> Option<(u8, LogKey)> {
+    let (_, frame) = split(datagram);
+    let mut reader = Reader(frame);
+    let is_ours = reader.bytes() == Ok(MARK) && reader.u8() == Ok(VERSION);
+    let kind = reader.u8().ok().filter(|_| is_ours)?;
+    reader.u16().ok()?;
+    Some((kind, reader.log().ok()?))
 }
 
 /// Takes bytes off the front.
