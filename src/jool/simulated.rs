@@ -473,10 +473,11 @@ impl Jool for Simulated {
     }
 
     fn counts(&mut self) -> Result<ModuleCounts, Refusal> {
+        let module = self.module.lock();
         Ok(ModuleCounts {
-            sessions: self.module.len() as u64,
-            packets: self.module.lock().packets,
-            dropped: Some(self.module.lock().counters.dropped),
+            sessions: module.table.len() as u64,
+            packets: module.packets,
+            dropped: Some(module.counters.dropped),
         })
     }
 

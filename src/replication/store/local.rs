@@ -282,6 +282,11 @@ impl Ledger {
         if waits {
             return Missing::Not;
         }
+        if !has_time {
+            // It has one that ends that much sooner, or is about to end.
+            self.inject.push(&mut self.table, slot);
+            return Missing::Given;
+        }
         let was_given = !entry.marks.set(Marks::GIVEN, true);
         let id = entry.id;
         self.inject.push(&mut self.table, slot);

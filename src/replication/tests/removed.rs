@@ -136,6 +136,24 @@ fn what_a_jool_does_not_take_is_told_of_and_no_reason_to_be_unfit() {
 }
 
 #[test]
+fn what_is_about_to_end_is_not_refused() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    let brief = Session {
+        lifetime: 900,
+        ..udp(1)
+    };
+    group.local(1, &[brief, udp(2)]);
+    group.run(50);
+    for _ in 0..3 {
+        group.table(2).remove(&brief.id);
+        group.engine(2).resync();
+        group.run(50);
+    }
+    let at = group.at();
+    assert!(group.engine(2).status(at).reasons.is_empty());
+}
+
+#[test]
 fn what_waits_for_a_pool4_is_not_refused() {
     let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
     let without = Instance {
