@@ -147,7 +147,7 @@ fn the_properties_tell_what_an_operator_asks() {
         assert_eq!(number(key), 0, "{key}");
     }
     let drift = Vec::<String>::try_from(peer["Drift"].clone()).unwrap();
-    assert_eq!((drift, peer.len()), (Vec::new(), 26), "{peer:?}");
+    assert_eq!((drift, peer.len()), (Vec::new(), 28), "{peer:?}");
 
     let all = client.properties("standby");
     let declared = include_str!("../dbus/mx.jool.Joold1.xml");

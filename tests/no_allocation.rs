@@ -166,6 +166,8 @@ fn engine(now: Instant, node: u64, instance: &Instance) -> Engine {
     let mut engine = Engine::new(
         now,
         replication::Settings {
+            // Hellos, which are there too, have no names to keep.
+            cluster: String::new(),
             node,
             ..replication::Settings::default()
         },
