@@ -164,6 +164,7 @@ impl Reading {
             return Ok(true);
         }
         if more {
+            engine.handle_left_out();
             warn!(
                 "Jool has more {protocol:?} sessions and none that can be understood: the rest of them is \
                  left out"

@@ -19,7 +19,9 @@ impl Engine {
         }
         let seen = Attached::of(instance);
         let before = self.local.jool.replace(seen.clone());
-        let differs = before.is_some_and(|before| before.digests != seen.digests);
+        let differs = before.as_ref().is_some_and(|it| it.digests != seen.digests);
+        // Nobody changes the pool6 of an instance that there is.
+        self.audit.is_new |= before.is_some_and(|before| before.pool6 != seen.pool6);
         self.compare_settings();
         if self.local.is_attached {
             if differs {
@@ -59,7 +61,15 @@ impl Engine {
     /// Our own Jool is another instance since a moment ago, and an empty one, with the settings of the one before.
     /// A reading of its table that was under way has to end as incomplete.
     pub fn handle_replaced(&mut self) {
+        // What a comparison that is not over would conclude is of the one before.
+        self.audit.running = None;
+        self.walks.stop(Walk::Reinject);
         self.audit.is_replaced();
+    }
+
+    /// A part of our own Jool's table could not be read: what is not found was not removed.
+    pub fn handle_left_out(&mut self) {
+        self.audit.is_new = true;
     }
 
     /// Our own Jool is gone, and with it what was meant for it: it is told everything when it is
@@ -101,7 +111,8 @@ impl Engine {
         let now = self.clock(now);
         let live = self.ledger.live_sessions(now);
         if left < live / 2 {
-            self.audit.has_lost();
+            // It may be another instance, even if it counts no fewer packets.
+            self.handle_replaced();
             self.local.is_emptied |= left == 0;
         }
         self.judge(now);

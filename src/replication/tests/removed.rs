@@ -136,6 +136,26 @@ fn what_a_jool_does_not_take_is_told_of_and_no_reason_to_be_unfit() {
 }
 
 #[test]
+fn what_a_reading_left_out_or_another_instance_lacks_was_not_removed() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    group.local(1, &many(20));
+    group.run(1_000);
+    compare(&mut group, 1);
+    // As many packets as before, and no sessions: that may be another instance.
+    group.table(1).clear();
+    let at = group.at();
+    group.engine(1).handle_fewer(at, 0);
+    group.run(1_000);
+    assert_eq!(group.table(1).len(), 20);
+    group.local(1, &many(20));
+    group.table(1).remove(&udp(3).id);
+    group.engine(1).handle_left_out();
+    compare(&mut group, 1);
+    assert!(group.has(2, &udp(3)) && group.table(1).contains_key(&udp(3).id));
+    assert!(removals(&mut group, 1).is_empty());
+}
+
+#[test]
 fn what_is_about_to_end_is_not_refused() {
     let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
     let brief = Session {
