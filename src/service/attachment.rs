@@ -114,7 +114,7 @@ impl<J: Jool> Node<J> {
         }
         // What cannot be asked just now is not gone. It may be another instance.
         let Ok(counts) = self.jool.counts() else {
-            self.table.abandon(&mut self.engine);
+            self.engine.handle_left_out();
             return;
         };
         if let (Some(before), Some(now)) = (self.attachment.dropped, counts.dropped)
@@ -130,6 +130,10 @@ impl<J: Jool> Node<J> {
         self.attachment.packets = counts.packets;
         // An instance that was removed and added again between two looks has everything but its sessions.
         if counts.sessions < self.attachment.sessions.div_ceil(2) {
+            // Unless a pool4 went with them, since the look of a moment ago.
+            if let Ok(instance) = self.jool.attach() {
+                self.attached_to(instance, Instant::now());
+            }
             self.engine.handle_fewer(Instant::now(), counts.sessions);
         }
         self.attachment.sessions = counts.sessions;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::attachment::CHECK_INTERVAL;
 use crate::jool::{Client, Jool, Mask, Refusal};
@@ -25,10 +25,11 @@ struct Reading {
     began: Instant,
     protocols: &'static [Protocol],
     after: Option<Identity>,
-    /// What of the BIB is to be read after that, from where on, and what of it is static.
+    /// What of the BIB is to be read after that, from where on, and what of it is static; `None`: it cannot be
+    /// read.
     bib: &'static [Protocol],
     after_mask: Option<Mask>,
-    static_bib: Vec<(Protocol, Mask, Client)>,
+    static_bib: Option<Vec<(Protocol, Mask, Client)>>,
     /// Sessions that are none, as far as we can read them.
     rejected: u64,
 }
@@ -57,7 +58,7 @@ impl TableReader {
                 after: None,
                 bib: &Protocol::ALL,
                 after_mask: None,
-                static_bib: Vec::new(),
+                static_bib: Some(Vec::new()),
                 rejected: 0,
             });
         }
@@ -68,7 +69,9 @@ impl TableReader {
             match reading.page(now, jool, engine) {
                 Ok(true) => {}
                 Ok(false) => {
-                    engine.handle_static_bib(&reading.static_bib);
+                    if let Some(entries) = &reading.static_bib {
+                        engine.handle_static_bib(entries);
+                    }
                     self.is_read = true;
                     // A Jool that goes on dropping must not be kept busy with that alone.
                     let took = now.saturating_duration_since(reading.began);
@@ -102,7 +105,7 @@ impl TableReader {
 
     /// Our own Jool is gone, or it is another one.
     pub(super) fn abandon(&mut self, engine: &mut Engine) {
-        if self.reading.take().is_some() || std::mem::take(&mut self.is_read) {
+        if self.reading.take().is_some() | std::mem::take(&mut self.is_read) {
             engine.end_audit(false);
         }
     }
@@ -116,25 +119,31 @@ impl Reading {
         jool: &mut impl Jool,
         engine: &mut Engine,
     ) -> Result<bool, Refusal> {
-        Ok(self.sessions(now, jool, engine)? || self.bib(jool)?)
+        Ok(self.sessions(now, jool, engine)? || self.bib(jool))
     }
 
     /// Reads the next page of the BIB.
-    fn bib(&mut self, jool: &mut impl Jool) -> Result<bool, Refusal> {
+    fn bib(&mut self, jool: &mut impl Jool) -> bool {
         let Some((protocol, others)) = self.bib.split_first() else {
-            return Ok(false);
+            return false;
         };
         let last = self.after_mask;
-        let more = jool.dump_bib(*protocol, last, |mask, client| {
+        let page = jool.dump_bib(*protocol, last, |mask, client| {
             self.after_mask = Some(mask);
-            if client.is_static {
-                self.static_bib.push((*protocol, mask, client));
+            if let (true, Some(entries)) = (client.is_static, &mut self.static_bib) {
+                entries.push((*protocol, mask, client));
             }
-        })?;
-        if !more || self.after_mask == last {
-            (self.bib, self.after_mask) = (others, None);
+        });
+        match page {
+            Ok(true) if self.after_mask != last => {}
+            Ok(_) => (self.bib, self.after_mask) = (others, None),
+            Err(refusal) => {
+                // The sessions count without it.
+                debug!("the BIB of our own Jool cannot be read: {refusal}");
+                (self.bib, self.static_bib) = (&[], None);
+            }
         }
-        Ok(true)
+        true
     }
 
     /// Reads the next page of the sessions.

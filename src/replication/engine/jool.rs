@@ -21,7 +21,9 @@ impl Engine {
         let before = self.local.jool.replace(seen.clone());
         let differs = before.as_ref().is_some_and(|it| it.digests != seen.digests);
         // Nobody changes the pool6 of an instance that there is.
+        let before = before.as_ref();
         self.audit.is_new |= before.is_some_and(|before| before.pool6 != seen.pool6);
+        self.audit.pool4_changed |= before.is_some_and(|before| before.pool4 != seen.pool4);
         self.compare_settings();
         if self.local.is_attached {
             if differs {
@@ -61,8 +63,6 @@ impl Engine {
     /// Our own Jool is another instance since a moment ago, and an empty one, with the settings of the one before.
     /// A reading of its table that was under way has to end as incomplete.
     pub fn handle_replaced(&mut self) {
-        // What a comparison that is not over would conclude is of the one before.
-        self.audit.running = None;
         self.walks.stop(Walk::Reinject);
         self.audit.is_replaced();
     }
@@ -77,7 +77,7 @@ impl Engine {
     pub fn handle_detached(&mut self, now: Instant) {
         let now = self.clock(now);
         self.local.detach();
-        self.audit.running = None;
+        self.audit.detach();
         self.walks.stop(Walk::Reinject);
         self.ledger.forget_injections();
         self.judge(now);
@@ -111,8 +111,12 @@ impl Engine {
         let now = self.clock(now);
         let live = self.ledger.live_sessions(now);
         if left < live / 2 {
-            // It may be another instance, even if it counts no fewer packets.
-            self.handle_replaced();
+            if self.audit.pool4_changed {
+                self.audit.has_lost();
+            } else {
+                // It may be another instance, even if it counts no fewer packets.
+                self.handle_replaced();
+            }
             self.local.is_emptied |= left == 0;
         }
         self.judge(now);

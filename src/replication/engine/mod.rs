@@ -86,7 +86,7 @@ impl Engine {
                 millis(settings.flush_interval),
             ),
             own_log: OwnLog::default(),
-            group: Group::new(own, settings.name, settings.cluster),
+            group: Group::new(own, settings.name, &settings.cluster),
             hellos: Timing::new(EPOCH),
             local: Local::default(),
             audit: AuditState::default(),

@@ -90,7 +90,7 @@ impl Engine {
                 verifier.handle_sums(frame.from.log, own.node, &sums);
             }
             Content::Replay(replay) => {
-                let is_known = self.group.nodes.find(frame.from.log.node).is_some();
+                let is_known = self.group.nodes.run_mut(frame.from.log).is_some();
                 if !is_known || !self.ledger.clock.is_adopted() {
                     return;
                 }

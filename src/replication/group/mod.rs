@@ -10,12 +10,11 @@ mod question;
 mod ranges;
 mod stock;
 
-use crate::replication::event::Digests;
 use std::net::SocketAddr;
 
-use super::event::{Difference, Event, Events};
+use super::event::{Difference, Digests, Event, Events};
 use super::store::{Ledger, Told};
-use super::wire::LogKey;
+use super::wire::{LogKey, shown};
 
 pub(crate) use hello::{INTERVAL, Timing};
 pub(crate) use log::Log;
@@ -74,11 +73,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(own: LogKey, name: String, cluster: String) -> Self {
+    pub(crate) fn new(own: LogKey, name: String, cluster: &str) -> Self {
         Self {
             own,
             name,
-            cluster,
+            cluster: shown(cluster),
             foreign: Vec::new(),
             nodes: Nodes::default(),
             logs: Logs::default(),

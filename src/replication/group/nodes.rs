@@ -1,8 +1,8 @@
 //! The other nodes of our kind, by what they said last.
 
-use crate::replication::event::Difference;
 use std::net::SocketAddr;
 
+use crate::replication::event::Difference;
 use crate::replication::fitness::Fitness;
 use crate::replication::state::State;
 use crate::replication::wire::{Hello, LogKey, MAX_FRAME, MIN_FRAME, Position};

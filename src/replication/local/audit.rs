@@ -35,13 +35,19 @@ pub(crate) struct AuditState {
     announced_before: u64,
     /// Our own Jool is another instance than when it was last compared: what is not there was not removed.
     pub(crate) is_new: bool,
+    /// Pool4 has been changed since then, which takes sessions.
+    pub(crate) pool4_changed: bool,
     given: u64,
+    /// Of those, the ones that it should have at the next one.
+    awaited: u64,
     removed: u64,
     not_taken: NotTaken,
     /// The next one is made to see whether our own Jool took what it was given.
     looks_again: bool,
     /// What the last one found that our own Jool does not take.
     pub(crate) refuses: NotTaken,
+    /// Nobody was told of that, since it is to be found out first who has the masks.
+    tells_refuses: bool,
 }
 
 /// Sessions that our own Jool was given and has not.
@@ -153,7 +159,7 @@ impl AuditState {
         self.running = Some(now);
         self.refused = false;
         self.finds_loss |= std::mem::take(&mut self.loss_known);
-        (self.found, self.given, self.removed) = (0, 0, 0);
+        (self.found, self.given, self.awaited, self.removed) = (0, 0, 0, 0);
         self.not_taken = NotTaken::default();
         self.announced_before = announced;
     }
@@ -168,7 +174,11 @@ impl AuditState {
         match missing {
             Missing::Not => {}
             Missing::Removed => self.removed += 1,
-            Missing::Given => self.given += 1,
+            Missing::Ending => self.given += 1,
+            Missing::Given => {
+                self.given += 1;
+                self.awaited += 1;
+            }
             Missing::NotTaken(id) => {
                 self.given += 1;
                 self.not_taken.add(id);
@@ -182,18 +192,26 @@ impl AuditState {
         examples.find_map(|(id, client)| client.is_none().then_some(*id))
     }
 
-    /// That has been found out. Says whether nothing is left to be.
+    /// That has been found out. Says whether people are to be told of all that is not taken now.
     pub(crate) fn explain(&mut self, id: Identity, client: Option<Client>) -> bool {
         for (example, known) in &mut self.refuses.examples {
             if *example == id {
                 *known = Some(client);
             }
         }
-        self.unexplained().is_none()
+        self.unexplained().is_none() && std::mem::take(&mut self.tells_refuses)
+    }
+
+    /// Our own Jool is gone: what it does next is another one's doing.
+    pub(crate) fn detach(&mut self) {
+        self.running = None;
+        self.refuses = NotTaken::default();
     }
 
     /// Our own Jool is another instance, and an empty one.
     pub(crate) fn is_replaced(&mut self) {
+        // What a comparison that is not over would conclude is of the one before.
+        self.detach();
         self.is_new = true;
         self.has_lost();
     }
@@ -209,7 +227,7 @@ impl AuditState {
         let began = self.running.take()?;
         let had_reason = std::mem::take(&mut self.finds_loss);
         // It may not take what it was given.
-        self.looks_again = !self.looks_again && self.given > self.not_taken.count;
+        self.looks_again = !self.looks_again && self.awaited > 0;
         self.due = now
             + match counts_drops {
                 _ if self.refused || self.looks_again => AUDIT_SOON,
@@ -218,21 +236,23 @@ impl AuditState {
                 true => AUDIT_INTERVAL,
                 false => AUDIT_INTERVAL_BLIND,
             };
-        self.is_new = false;
+        (self.is_new, self.pool4_changed) = (false, false);
+        let had_none = self.refuses.count == 0;
         let refuses = std::mem::take(&mut self.not_taken);
-        let is_same = refuses.ids().eq(self.refuses.ids());
-        if is_same {
+        if refuses.ids().eq(self.refuses.ids()) {
             self.refuses.count = refuses.count;
         } else {
             self.refuses = refuses;
         }
+        let has_none = self.refuses.count == 0;
+        self.tells_refuses = had_none && !has_none;
         Some(Found {
             began,
             sessions: self.found,
             announced: announced.saturating_sub(self.announced_before),
             injected: self.given,
             removed: self.removed,
-            takes_all_again: !is_same && self.refuses.count == 0,
+            takes_all_again: !had_none && has_none,
             is_told: std::mem::take(&mut self.asked_for) || had_reason,
         })
     }

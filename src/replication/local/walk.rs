@@ -59,9 +59,10 @@ impl Walks {
     ) -> Option<Walk> {
         let (walk, from) = self.0.pop_front()?;
         let end = from.saturating_add(STRIDE).min(ledger.table.slots());
+        let began = audit.running.filter(|_| !audit.is_new);
         for slot in (from..end).map(Slot) {
             match walk {
-                Walk::Reinject => audit.misses(ledger.audit(now, slot, logs, !audit.is_new)),
+                Walk::Reinject => audit.misses(ledger.audit(now, slot, logs, began)),
                 Walk::AnnounceAdopted => {
                     ledger.announce(now, slot, Some(ADOPTED));
                 }

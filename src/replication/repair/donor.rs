@@ -1,8 +1,8 @@
 //! Who is asked.
 
-use crate::replication::event::{Difference, Digests};
 use std::cmp::Reverse;
 
+use crate::replication::event::{Difference, Digests};
 use crate::replication::group::{Node, Nodes};
 use crate::replication::state::State;
 use crate::replication::wire::{Hello, LogKey};

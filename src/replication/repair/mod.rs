@@ -12,12 +12,11 @@ mod replayed;
 mod scan;
 mod verify;
 
-use crate::replication::event::Digests;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::counters::Counters;
-use super::event::Events;
+use super::event::{Digests, Events};
 use super::group::Group;
 use super::store::Ledger;
 use super::wire::Request;

@@ -17,6 +17,8 @@ const LATE: i64 = 2_000;
 pub(crate) enum Missing {
     /// It was found, or is about to be given, or there is none.
     Not,
+    /// Our own Jool is given it, for the little time that it has left.
+    Ending,
     /// Our own Jool is given it.
     Given,
     /// Likewise, and it had been given it by the comparison before.
@@ -260,8 +262,14 @@ impl Ledger {
     }
 
     /// A comparison is over, as far as this slot is concerned. `logs`: whose the logs are, by our numbers of
-    /// them. `same`: our own Jool is the instance that it was.
-    pub(crate) fn audit(&mut self, now: u64, slot: Slot, logs: &[LogKey], same: bool) -> Missing {
+    /// them. `began`: when it began, if our own Jool is the instance that it was at the one before.
+    pub(crate) fn audit(
+        &mut self,
+        now: u64,
+        slot: Slot,
+        logs: &[LogKey],
+        began: Option<u64>,
+    ) -> Missing {
         let (seen, own) = (self.seen, self.own.node);
         let Some(entry) = self.table.get_mut(slot) else {
             return Missing::Not;
@@ -273,33 +281,29 @@ impl Ledger {
         let waits = entry.marks.has(Marks::INJECT) || entry.marks.has(Marks::BACKLOG);
         let log = logs.get(usize::from(entry.log));
         let is_own = is_local(entry) || log.is_some_and(|log| log.node == own);
-        // Jool itself may have been that much quicker.
-        let has_time = entry.expires > now + SLIGHT;
-        if same && was_there && is_own && has_time && !waits {
-            self.end(now, slot);
-            return Missing::Removed;
-        }
         if waits {
             return Missing::Not;
         }
-        if !has_time {
-            // It has one that ends that much sooner, or is about to end.
-            self.inject.push(&mut self.table, slot);
-            return Missing::Given;
-        }
-        let was_given = !entry.marks.set(Marks::GIVEN, true);
-        let id = entry.id;
-        self.inject.push(&mut self.table, slot);
-        if was_given {
-            Missing::NotTaken(id)
-        } else {
+        // Jool itself may be quicker by what a record waited, or what slight differences add up to.
+        let late = LATE.max(self.jitter).cast_unsigned();
+        let missing = if entry.expires <= now + late {
+            Missing::Ending
+        } else if let (Some(began), true) = (began, was_there && is_own) {
+            self.end(now, began, slot);
+            return Missing::Removed;
+        } else if entry.marks.set(Marks::GIVEN, true) || began.is_none() {
             Missing::Given
-        }
+        } else {
+            Missing::NotTaken(entry.id)
+        };
+        self.inject.push(&mut self.table, slot);
+        missing
     }
 
     /// A session that our own Jool translated was removed from it: so it has ended, for all.
-    fn end(&mut self, now: u64, slot: Slot) {
-        let at = self.clock.at(now);
+    /// `began`: when it was found that it was there no more, at the latest.
+    fn end(&mut self, now: u64, began: u64, slot: Slot) {
+        let at = self.clock.at(began);
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };

@@ -156,6 +156,38 @@ fn what_a_reading_left_out_or_another_instance_lacks_was_not_removed() {
 }
 
 #[test]
+fn what_went_with_a_pool4_was_removed() {
+    let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
+    group.local(1, &many(20));
+    group.run(1_000);
+    compare(&mut group, 1);
+    let without = Instance {
+        pool4: Pool4::default(),
+        ..instance("4.1.13")
+    };
+    group.table(1).clear();
+    let at = group.at();
+    group.engine(1).handle_attached(at, &without);
+    group.engine(1).handle_fewer(at, 0);
+    group.run(1_000);
+    assert_eq!(removals(&mut group, 1), [20]);
+    for node in [1, 2] {
+        assert!(many(20).iter().all(|it| !group.has(node, it)), "{node}");
+    }
+    // From then on, whatever is missing at once may be missing since it is another instance.
+    let at = group.at();
+    group.engine(1).handle_attached(at, &instance("4.1.13"));
+    group.local(1, &many(20));
+    group.run(1_000);
+    compare(&mut group, 1);
+    group.table(1).clear();
+    let at = group.at();
+    group.engine(1).handle_fewer(at, 0);
+    group.run(1_000);
+    assert_eq!(group.table(1).len(), 20);
+}
+
+#[test]
 fn what_is_about_to_end_is_not_refused() {
     let mut group = Group::new(&[(1, "4.1.13"), (2, "4.1.13")]);
     let brief = Session {

@@ -124,8 +124,12 @@ fn name(reader: &mut Reader<'_>, most: usize) -> Result<String, Unreadable> {
     if length > most {
         return Err(Unreadable::Malformed);
     }
-    let name = String::from_utf8_lossy(reader.slice(length)?);
-    Ok(name.chars().filter(|c| is_shown(*c)).collect())
+    Ok(shown(&String::from_utf8_lossy(reader.slice(length)?)))
+}
+
+/// A name as it arrives elsewhere.
+pub(crate) fn shown(name: &str) -> String {
+    name.chars().filter(|c| is_shown(*c)).collect()
 }
 
 /// Whether people may be shown this in a name: nothing that moves a cursor, breaks a line, or changes the

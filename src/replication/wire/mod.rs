@@ -13,7 +13,7 @@ mod sums;
 use crate::session::Stamp;
 
 pub(crate) use data::Data;
-pub(crate) use hello::{Hello, Progress};
+pub(crate) use hello::{Hello, Progress, shown};
 pub(crate) use replay::{Replay, ReplayHead, ReplayWriter, Replayed};
 pub(crate) use request::Request;
 pub(crate) use sums::Sums;
